@@ -7,7 +7,8 @@
 
 namespace infermesh {
 
-// An integer with a name. Construct with Id(7) or Tokens(512); read with .value. Ordered and hashable.
+// An integer with a name. Construct with Id(7) or Tokens(512); read with .value. Ordered and
+// hashable.
 template <typename Tag, typename Rep>
 struct Strong {
   using rep = Rep;
@@ -25,12 +26,18 @@ struct Quantity : Strong<Tag, Rep> {
   constexpr auto operator<=>(const Quantity&) const = default;
   constexpr Quantity operator+(Quantity other) const { return Quantity(this->value + other.value); }
   constexpr Quantity operator-(Quantity other) const { return Quantity(this->value - other.value); }
-  constexpr Quantity& operator+=(Quantity other) { this->value += other.value; return *this; }
-  constexpr Quantity& operator-=(Quantity other) { this->value -= other.value; return *this; }
+  constexpr Quantity& operator+=(Quantity other) {
+    this->value += other.value;
+    return *this;
+  }
+  constexpr Quantity& operator-=(Quantity other) {
+    this->value -= other.value;
+    return *this;
+  }
 };
 
-// Index of an endpoint in the load table; stays the same while the endpoint exists and is reused only after it has
-// been gone for a while. Ties between endpoints are broken by this id.
+// Index of an endpoint in the load table; stays the same while the endpoint exists and is reused
+// only after it has been gone for a while. Ties between endpoints are broken by this id.
 using EndpointId = Strong<struct EndpointTag, std::uint16_t>;
 using PoolId = Strong<struct PoolTag, std::uint16_t>;
 using ModelId = Strong<struct ModelTag, std::uint32_t>;  // index into MeshView::models
@@ -45,5 +52,7 @@ constexpr std::size_t kEndpointsMax = 4096;  // an EndpointId is below this
 
 template <typename Tag, typename Rep>
 struct std::hash<infermesh::Strong<Tag, Rep>> {
-  std::size_t operator()(infermesh::Strong<Tag, Rep> id) const { return std::hash<Rep>{}(id.value); }
+  std::size_t operator()(infermesh::Strong<Tag, Rep> id) const {
+    return std::hash<Rep>{}(id.value);
+  }
 };

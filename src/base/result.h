@@ -1,5 +1,6 @@
-// Result<T>: a value or an Error. Errors are expected things (refused, timed out, bad input); programmer errors are
-// IM_ASSERT. The codes are one table, api/schema/errors.yaml; each maps to an HTTP status at the edge.
+// Result<T>: a value or an Error. Errors are expected things (refused, timed out, bad input);
+// programmer errors are IM_ASSERT. The codes are one table, api/schema/errors.yaml; each maps to an
+// HTTP status at the edge.
 #pragma once
 
 #include <expected>
@@ -28,9 +29,9 @@ inline std::unexpected<Error> fail(ErrorCode code, std::string detail, std::stri
 }  // namespace infermesh
 
 // IM_TRY(expression): returns the error to the caller, for Results whose value is not needed.
-#define IM_TRY(expression)                                                       \
-  do {                                                                           \
-    if (auto im_try_result = (expression); !im_try_result.has_value()) {         \
-      return std::unexpected(std::move(im_try_result).error());                  \
-    }                                                                            \
+#define IM_TRY(expression)                                               \
+  do {                                                                   \
+    if (auto im_try_result = (expression); !im_try_result.has_value()) { \
+      return std::unexpected(std::move(im_try_result).error());          \
+    }                                                                    \
   } while (false)

@@ -1,5 +1,6 @@
-// Random numbers as a value: whoever decides by chance gets an Rng& from its caller, so a seed replays everything.
-// xoshiro256** seeded by splitmix64 (Blackman and Vigna, 2018). Not for secrets.
+// Random numbers as a value: whoever decides by chance gets an Rng& from its caller, so a seed
+// replays everything. xoshiro256** seeded by splitmix64 (Blackman and Vigna, 2018). Not for
+// secrets.
 #pragma once
 
 #include <array>
@@ -35,7 +36,8 @@ class Rng {
     return result;
   }
 
-  // Uniform in [0, bound). bound > 0. Multiply-shift; the bias is below 2^-32 for bounds below 2^32.
+  // Uniform in [0, bound). bound > 0. Multiply-shift; the bias is below 2^-32 for bounds below
+  // 2^32.
   constexpr std::uint64_t below(std::uint64_t bound) {
     IM_ASSERT(bound > 0);
     return static_cast<std::uint64_t>((static_cast<Wide>(next()) * bound) >> 64);

@@ -21,8 +21,9 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 std::string format_size(std::uint64_t bytes);  // the shortest exact form that parse_size reads back
 std::string group_thousands(std::uint64_t number);  // 8120 -> "8,120"
 
-// The candidates nearest to `wrong` by edit distance (optimal string alignment), best first, ties in the order given;
-// at most `limit`, and none further away than a third of its length (at least 2).
+// The candidates nearest to `wrong` by edit distance (optimal string alignment), best first, ties
+// in the order given; at most `limit`, and none further away than a third of its length (at least
+// 2).
 std::vector<std::string> nearest(std::string_view wrong, std::span<const std::string> candidates,
                                  std::size_t limit);
 

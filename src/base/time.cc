@@ -36,8 +36,8 @@ std::optional<Duration> parse_duration(std::string_view text) {
   double nanos = 0;
   while (!text.empty()) {
     double number = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                        std::chars_format::fixed);
+    auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
     if (error != std::errc{} || number < 0) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     const std::size_t letters = std::min(text.find_first_not_of("nusmh"), text.size());
@@ -46,7 +46,8 @@ std::optional<Duration> parse_duration(std::string_view text) {
     nanos += number * static_cast<double>(unit->count());
     text.remove_prefix(letters);
   }
-  if (nanos > static_cast<double>(std::numeric_limits<std::int64_t>::max()) / 2) return std::nullopt;
+  if (nanos > static_cast<double>(std::numeric_limits<std::int64_t>::max()) / 2)
+    return std::nullopt;
   return Duration(static_cast<std::int64_t>(nanos + 0.5));
 }
 
@@ -75,12 +76,14 @@ std::string human_duration(Duration duration) {
 }
 
 std::string format_wall_time(WallTime time) {
-  const auto millis = std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count();
+  const auto millis =
+      std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count();
   const std::time_t seconds = static_cast<std::time_t>(millis / 1000);
   std::tm utc{};
   gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, millis % 1000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                     millis % 1000);
 }
 
 }  // namespace infermesh

@@ -9,7 +9,8 @@
 
 namespace infermesh {
 
-// Tag of the monotonic time line that the loop's clock reads (or a simulation makes). It has no now() on purpose.
+// Tag of the monotonic time line that the loop's clock reads (or a simulation makes). It has no
+// now() on purpose.
 struct MeshClock {
   using rep = std::int64_t;
   using period = std::nano;
@@ -28,13 +29,18 @@ using namespace std::chrono_literals;  // 5s, 100ms
 
 constexpr Instant kNever = Instant::max();
 
-constexpr double to_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-constexpr double to_millis(Duration duration) { return to_seconds(duration) * 1e3; }
+constexpr double to_seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+constexpr double to_millis(Duration duration) {
+  return to_seconds(duration) * 1e3;
+}
 constexpr Duration from_seconds(double seconds) {
   return Duration(static_cast<std::int64_t>(seconds * 1e9));
 }
 
-// "250ms", "5s", "1m30s", "2h"; "0" is zero. No spaces, no negative values. nullopt when it is not a duration.
+// "250ms", "5s", "1m30s", "2h"; "0" is zero. No spaces, no negative values. nullopt when it is not
+// a duration.
 std::optional<Duration> parse_duration(std::string_view text);
 // The shortest exact form that parse_duration reads back: "1m30s", "250ms", "0s".
 std::string format_duration(Duration duration);

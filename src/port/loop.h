@@ -1,5 +1,5 @@
-// Loop: the event loop of one thread as the planes see it: time, timers, tasks, outgoing connections. All calls on the
-// loop's own thread, but for post().
+// Loop: the event loop of one thread as the planes see it: time, timers, tasks, outgoing
+// connections. All calls on the loop's own thread, but for post().
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 namespace infermesh::port {
 
-// A deadline with something to do. Owned by whoever sets it; destroying or disarming it is enough to forget it.
-// Resolution is the loop's (io: 10 ms); fires once, then is disarmed.
+// A deadline with something to do. Owned by whoever sets it; destroying or disarming it is enough
+// to forget it. Resolution is the loop's (io: 10 ms); fires once, then is disarmed.
 class Timer {
  public:
   explicit Timer(std::function<void()> fire) : fire_(std::move(fire)) {}
@@ -32,6 +32,7 @@ class Timer {
   std::function<void()> fire_;
   Instant deadline_ = kNever;  // what the owner wants
   Instant queued_ = kNever;    // where the queue has it; kNever = not queued
+  std::uint64_t order_ = 0;    // of its entry there
   class TimerQueue* queue_ = nullptr;
 };
 
@@ -47,11 +48,12 @@ class Loop {
   virtual void arm(Timer& timer, Instant deadline) = 0;
   virtual Task<void> sleep_until(Instant when) = 0;
 
-  virtual void spawn(Task<void> task) = 0;                  // runs detached on this loop
-  virtual void post(std::function<void()> function) = 0;    // from any thread
+  virtual void spawn(Task<void> task) = 0;                // runs detached on this loop
+  virtual void post(std::function<void()> function) = 0;  // from any thread
 
   // TCP with TCP_NODELAY. `host` is a name or an address literal.
-  virtual Task<Result<StreamPtr>> connect(std::string host, std::uint16_t port, Instant deadline) = 0;
+  virtual Task<Result<StreamPtr>> connect(std::string host, std::uint16_t port,
+                                          Instant deadline) = 0;
 };
 
 // A bound, listening socket of one loop.
@@ -60,7 +62,7 @@ class Listener {
   virtual ~Listener() = default;
   virtual Task<Result<StreamPtr>> accept() = 0;  // kUnavailable when closed
   virtual void close() = 0;
-  virtual std::string address() const = 0;       // "127.0.0.1:6400", with the real port
+  virtual std::string address() const = 0;  // "127.0.0.1:6400", with the real port
 };
 
 // A folder whose files are read whole.

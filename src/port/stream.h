@@ -1,5 +1,6 @@
-// Stream: one connected byte stream (a TCP connection, or its simulated twin). Reading and writing never block and are
-// apart from waiting, so a silent stream holds no buffer. Belongs to one loop; all calls on that loop.
+// Stream: one connected byte stream (a TCP connection, or its simulated twin). Reading and writing
+// never block and are apart from waiting, so a silent stream holds no buffer. Belongs to one loop;
+// all calls on that loop.
 #pragma once
 
 #include <cstddef>
@@ -38,11 +39,14 @@ class Stream {
   virtual IoResult try_read(std::span<char> into) = 0;
   // Gathers up to 16 pieces into one write; may take only the first bytes of them.
   virtual IoResult try_write(std::span<const std::string_view> pieces) = 0;
-  // Suspend until try_read (try_write) would not answer kWouldBlock. One waiter of each kind at a time.
+  // Suspend until try_read (try_write) would not answer kWouldBlock. One waiter of each kind at a
+  // time.
   virtual Task<IoStatus> readable() = 0;
   virtual Task<IoStatus> writable() = 0;
-  // Calls back once on the loop when readable (or with kCancelled); not together with readable().
+  // Call back once on the loop when readable (writable), or with kCancelled; not together with the
+  // awaitable of the same kind. After the stream is destroyed nothing is called back.
   virtual void when_readable(std::function<void(IoStatus)> callback) = 0;
+  virtual void when_writable(std::function<void(IoStatus)> callback) = 0;
   // Ends all waits with kCancelled; the stream stays open.
   virtual void cancel() = 0;
   virtual void close(CloseMode mode) = 0;

@@ -1,4 +1,5 @@
-// Task<T>: a coroutine on one loop. The executor type is concrete, which keeps it cheap (docs/design/0002).
+// Task<T>: a coroutine on one loop. The executor type is concrete, which keeps it cheap
+// (docs/design/0002).
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

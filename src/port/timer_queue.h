@@ -1,8 +1,10 @@
-// TimerQueue: the timers of one loop, real or simulated. Moving a deadline later is a store: the queue notices when the
-// old one comes up. A binary heap by (deadline, order of arming), so equal deadlines fire in that order.
+// TimerQueue: the timers of one loop, real or simulated. Moving a deadline later is a store: the
+// queue notices when the old one comes up. A binary heap by (deadline, order of arming), so equal
+// deadlines fire in that order.
 #pragma once
 
 #include <cstdint>
+#include <unordered_set>
 #include <vector>
 
 #include "port/loop.h"
@@ -23,7 +25,7 @@ class TimerQueue {
   struct Entry {
     Instant at;
     std::uint64_t order;
-    Timer* timer;  // null once forgotten
+    Timer* timer;  // not followed once `order` is forgotten
   };
   static bool later(const Entry& a, const Entry& b) {
     return a.at != b.at ? a.at > b.at : a.order > b.order;
@@ -32,7 +34,8 @@ class TimerQueue {
 
   std::vector<Entry> heap_;
   std::uint64_t order_ = 0;
-  std::size_t dead_ = 0;  // forgotten entries still in the heap
+  std::unordered_set<std::uint64_t>
+      forgotten_;  // orders of entries still in the heap whose timer is gone
 };
 
 }  // namespace infermesh::port

@@ -10,7 +10,9 @@ constexpr std::array<std::string_view, 4> kRuntimeNames{"openai", "vllm", "sglan
 
 }  // namespace
 
-std::string_view to_string(Api api) { return kApiNames[static_cast<std::size_t>(api)]; }
+std::string_view to_string(Api api) {
+  return kApiNames[static_cast<std::size_t>(api)];
+}
 
 std::string_view to_string(Runtime runtime) {
   return kRuntimeNames[static_cast<std::size_t>(runtime)];

@@ -8,7 +8,8 @@
 
 namespace infermesh {
 
-// One route family. The path table is data/route_table; what is read of the body is wire/openai/facts.
+// One route family. The path table is data/route_table; what is read of the body is
+// wire/openai/facts.
 enum class Api : std::uint8_t {
   kChat,         // /v1/chat/completions
   kCompletions,  // /v1/completions

@@ -1,4 +1,5 @@
-// Decision: which endpoint, and everything needed to explain it. Outcome: what became of it; fed back to core by learn().
+// Decision: which endpoint, and everything needed to explain it. Outcome: what became of it; fed
+// back to core by learn().
 #pragma once
 
 #include <cstdint>
@@ -16,25 +17,25 @@ namespace infermesh {
 
 enum class Rejection : std::uint8_t {
   kNone,
-  kNotReady,      // joining or down
+  kNotReady,  // joining or down
   kDraining,
-  kEjected,       // breaker open or outlier, for this model
-  kTried,         // this request already failed there
-  kFull,          // in flight at its limit
-  kTooLong,       // the prompt does not fit its context
+  kEjected,  // breaker open or outlier, for this model
+  kTried,    // this request already failed there
+  kFull,     // in flight at its limit
+  kTooLong,  // the prompt does not fit its context
 };
 std::string_view to_string(Rejection rejection);
 
 // Why the winner won, as one word: header x-infermesh-reason and metric label.
 enum class Reason : std::uint8_t {
   kNone,
-  kOnlyOne,          // one candidate
-  kPolicy,           // the policy's own order (round_robin, random)
-  kLeastLoaded,      // fewest in flight or least work ahead
-  kPrefixCached,     // holds the longest part of the prompt, and that decided
-  kFastest,          // least predicted total by measured rates
-  kSession,          // consistent hash of the session key
-  kFallback,         // all ejected or every signal stale: least in flight
+  kOnlyOne,       // one candidate
+  kPolicy,        // the policy's own order (round_robin, random)
+  kLeastLoaded,   // fewest in flight or least work ahead
+  kPrefixCached,  // holds the longest part of the prompt, and that decided
+  kFastest,       // least predicted total by measured rates
+  kSession,       // consistent hash of the session key
+  kFallback,      // all ejected or every signal stale: least in flight
 };
 std::string_view to_string(Reason reason);
 
@@ -42,13 +43,13 @@ std::string_view to_string(Reason reason);
 struct CandidateNote {
   EndpointId endpoint;
   Rejection rejection = Rejection::kNone;
-  double score = 0;                 // lower is better; seconds for expected_latency
+  double score = 0;  // lower is better; seconds for expected_latency
   // Facts used. Ages are at decision time; a negative age means unknown.
   std::int32_t in_flight = 0;
   std::int32_t reported_waiting = -1;
-  Tokens tokens_ahead{0};           // uncached prompt tokens before this one
-  Tokens cached_tokens{0};          // of this prompt, believed to be in its cache
-  double queue_seconds = 0;         // predicted parts, where the policy predicts
+  Tokens tokens_ahead{0};    // uncached prompt tokens before this one
+  Tokens cached_tokens{0};   // of this prompt, believed to be in its cache
+  double queue_seconds = 0;  // predicted parts, where the policy predicts
   double prefill_seconds = 0;
   double decode_seconds = 0;
   Duration load_age{-1};
@@ -58,31 +59,31 @@ struct CandidateNote {
 constexpr std::size_t kCandidatesNotedMax = 16;  // the best ones and the rejected ones that fit
 
 struct Decision {
-  std::optional<EndpointId> endpoint;   // none: nothing can take it; see `refusal`
+  std::optional<EndpointId> endpoint;  // none: nothing can take it; see `refusal`
   ErrorCode refusal = ErrorCode::kNoHealthyBackend;
-  bool wait = false;                    // all are full: queue it
+  bool wait = false;  // all are full: queue it
   PolicyKind policy = PolicyKind::kExpectedLatency;
   Reason reason = Reason::kNone;
-  bool trial = false;                   // a half-open breaker's trial request
-  Tokens cached_tokens{0};              // of the chosen one
+  bool trial = false;       // a half-open breaker's trial request
+  Tokens cached_tokens{0};  // of the chosen one
   Tokens uncached_tokens{0};
-  double predicted_ttft_seconds = 0;    // 0 = not predicted
+  double predicted_ttft_seconds = 0;  // 0 = not predicted
   double expected_output_tokens = 0;
   std::uint16_t candidates_total = 0;
-  std::vector<CandidateNote> notes;     // best first, then rejected; at most kCandidatesNotedMax
+  std::vector<CandidateNote> notes;  // best first, then rejected; at most kCandidatesNotedMax
 };
 
 enum class OutcomeKind : std::uint8_t {
   kOk,
-  kClientError,      // 4xx that the engine meant: not the engine's fault
-  kEngineError,      // 5xx
-  kOverloaded,       // 429 or 503 from the engine
+  kClientError,  // 4xx that the engine meant: not the engine's fault
+  kEngineError,  // 5xx
+  kOverloaded,   // 429 or 503 from the engine
   kConnectFailed,
-  kReset,            // closed before the first byte
-  kTimeout,          // first byte, between bytes or total
-  kTruncated,        // stream ended without its terminal event, or carried an error
+  kReset,      // closed before the first byte
+  kTimeout,    // first byte, between bytes or total
+  kTruncated,  // stream ended without its terminal event, or carried an error
   kBadResponse,
-  kCancelled,        // the client went away: says nothing about the engine
+  kCancelled,  // the client went away: says nothing about the engine
 };
 std::string_view to_string(OutcomeKind kind);
 bool is_failure(OutcomeKind kind);  // counts against the engine's health
@@ -92,8 +93,8 @@ struct Outcome {
   EndpointId endpoint;
   ModelId model;
   OutcomeKind kind = OutcomeKind::kOk;
-  std::uint16_t status = 0;             // HTTP status from the engine, 0 when none
-  bool trial = false;                   // was a half-open breaker's trial
+  std::uint16_t status = 0;  // HTTP status from the engine, 0 when none
+  bool trial = false;        // was a half-open breaker's trial
   Instant sent_at{};
   Duration first_byte{-1};              // from sent; negative when none came
   Duration total{0};                    // from sent to the end
@@ -103,7 +104,7 @@ struct Outcome {
   std::optional<Tokens> prompt_tokens;  // as the engine's usage said
   std::optional<Tokens> cached_tokens;
   std::optional<Tokens> output_tokens;
-  Duration retry_after{-1};             // engine's own advice
+  Duration retry_after{-1};  // engine's own advice
 };
 
 // One attempt, for explain.
@@ -118,14 +119,14 @@ struct AttemptRecord {
 // Everything about one request, kept in a bounded ring per shard.
 struct DecisionRecord {
   std::string request_id;
-  RequestFacts facts;   // blocks left out
+  RequestFacts facts;  // blocks left out
   std::string pool;
   WallTime received{};
   Duration queued{0};
   std::vector<AttemptRecord> attempts;
   std::vector<std::pair<EndpointId, std::string>> engine_names;  // of all notes, for printing
-  std::uint16_t status = 0;     // sent to the client
-  std::string error_code;       // infermesh's own error, empty when none
+  std::uint16_t status = 0;                                      // sent to the client
+  std::string error_code;  // infermesh's own error, empty when none
   Duration ttft{-1};
   Duration total{0};
   bool finished = false;

@@ -1,8 +1,10 @@
-// LoadTable: what is in flight and what was measured, one cache line or two an endpoint, shared by all shards and the
-// signal loop. Every field is a relaxed atomic that stands alone: a reader may see two fields of different moments, which
-// a decision tolerates. Fixed size, made once by app, lives as long as the process.
+// LoadTable: what is in flight and what was measured, one cache line or two an endpoint, shared by
+// all shards and the signal loop. Every field is a relaxed atomic that stands alone: a reader may
+// see two fields of different moments, which a decision tolerates. Fixed size, made once by app,
+// lives as long as the process.
 //
-// Written by: shards (in flight, tokens ahead, rates), the signal loop (what engines report). Read by: decisions, status.
+// Written by: shards (in flight, tokens ahead, rates), the signal loop (what engines report). Read
+// by: decisions, status.
 #pragma once
 
 #include <array>
@@ -16,12 +18,14 @@
 
 namespace infermesh {
 
-// Load as an engine told it. Absent is unknown, never zero. Counts are sums over data-parallel ranks, fractions maxima.
+// Load as an engine told it. Absent is unknown, never zero. Counts are sums over data-parallel
+// ranks, fractions maxima.
 struct EngineReport {
   std::optional<std::uint32_t> running;
   std::optional<std::uint32_t> waiting;
-  std::optional<double> kv_used;                 // fraction 0..1
-  std::optional<Tokens> waiting_prompt_tokens;   // uncached prompt tokens queued, where told (SGLang)
+  std::optional<double> kv_used;  // fraction 0..1
+  std::optional<Tokens>
+      waiting_prompt_tokens;  // uncached prompt tokens queued, where told (SGLang)
   std::optional<Tokens> kv_tokens_total;
   std::optional<std::uint64_t> prefix_query_tokens;  // counters since the engine's start
   std::optional<std::uint64_t> prefix_hit_tokens;
@@ -32,15 +36,17 @@ struct EngineReport {
 
 struct alignas(64) LoadCell {
   // The router's own account, counted the moment a request is sent.
-  std::atomic<std::int32_t> in_flight{0};             // requests sent and not finished
-  std::atomic<std::int64_t> prefill_tokens_ahead{0};  // uncached prompt tokens sent, first byte not yet seen
-  std::atomic<std::int64_t> decode_tokens_ahead{0};   // expected output tokens of requests that have begun to answer
-  std::atomic<std::int32_t> streams{0};               // requests that have begun to answer
+  std::atomic<std::int32_t> in_flight{0};  // requests sent and not finished
+  std::atomic<std::int64_t> prefill_tokens_ahead{
+      0};  // uncached prompt tokens sent, first byte not yet seen
+  std::atomic<std::int64_t> decode_tokens_ahead{
+      0};  // expected output tokens of requests that have begun to answer
+  std::atomic<std::int32_t> streams{0};  // requests that have begun to answer
   // Measured by outcomes; 0 = not yet measured.
   std::atomic<double> prefill_tokens_per_second{0};
-  std::atomic<double> seconds_per_token{0};           // one stream's time per output token
-  std::atomic<double> overhead_seconds{0};            // time to first byte that no prompt token explains
-  std::atomic<std::int64_t> rates_at_ns{0};           // Instant of the last update
+  std::atomic<double> seconds_per_token{0};  // one stream's time per output token
+  std::atomic<double> overhead_seconds{0};   // time to first byte that no prompt token explains
+  std::atomic<std::int64_t> rates_at_ns{0};  // Instant of the last update
   // Reported by the engine; negative = unknown.
   std::atomic<std::int32_t> reported_running{-1};
   std::atomic<std::int32_t> reported_waiting{-1};

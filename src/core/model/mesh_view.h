@@ -1,6 +1,7 @@
-// MeshView: one immutable picture of engines, pools and models that every shard reads. It is replaced whole when an
-// object changes, an engine's model list changes, or a health state changes; load is not in it (see load_table.h).
-// Built by core/model/topology from the objects and what the signal plane found; published as shared_ptr<const>.
+// MeshView: one immutable picture of engines, pools and models that every shard reads. It is
+// replaced whole when an object changes, an engine's model list changes, or a health state changes;
+// load is not in it (see load_table.h). Built by core/model/topology from the objects and what the
+// signal plane found; published as shared_ptr<const>.
 #pragma once
 
 #include <cstdint>
@@ -34,27 +35,28 @@ struct ServedModel {
 
 struct Endpoint {
   EndpointId id;
-  std::string name;        // the engine's name, unique
-  std::string host;        // name or address literal
+  std::string name;  // the engine's name, unique
+  std::string host;  // name or address literal
   std::uint16_t port = 0;
-  std::string authority;   // host:port, the Host header
+  std::string authority;  // host:port, the Host header
   Runtime runtime = Runtime::kOpenai;
-  std::string version;     // runtime's own, empty when unknown
+  std::string version;  // runtime's own, empty when unknown
   EndpointState state = EndpointState::kJoining;
-  std::string state_reason;           // why it is not ready, one sentence
+  std::string state_reason;  // why it is not ready, one sentence
   Instant state_since{};
   std::vector<ServedModel> models;
-  std::optional<std::uint32_t> concurrency_max;  // slots the engine itself runs at once, when it tells
-  std::uint32_t in_flight_max = 256;             // requests the router sends at once
+  std::optional<std::uint32_t>
+      concurrency_max;                // slots the engine itself runs at once, when it tells
+  std::uint32_t in_flight_max = 256;  // requests the router sends at once
   std::uint32_t weight = 100;
-  std::string api_key;                // sent upstream as a bearer token; never shown
+  std::string api_key;  // sent upstream as a bearer token; never shown
 };
 
 // An engine that the breaker or outlier detection took out for one model.
 struct Ejection {
   EndpointId endpoint;
   ModelId model;
-  Instant until{};        // kNever while it must prove itself by a probe
+  Instant until{};         // kNever while it must prove itself by a probe
   bool half_open = false;  // one trial request may pass
   std::string reason;
 };
@@ -68,12 +70,12 @@ struct Pool {
 
 struct Model {
   ModelId id;
-  std::string name;           // what clients ask for
-  std::string served_name;    // what the engines call it
+  std::string name;         // what clients ask for
+  std::string served_name;  // what the engines call it
   PoolId pool;
   std::optional<RoutingPolicyObject> policy;  // overrides the pool's
   std::uint32_t expected_output_tokens = 256;
-  std::string parent;         // base model of a LoRA adapter
+  std::string parent;  // base model of a LoRA adapter
   std::optional<Tokens> context_max;
   WallTime created{};
   std::vector<EndpointId> endpoints;  // of the pool, those that serve it; ascending
@@ -81,11 +83,11 @@ struct Model {
 
 struct MeshView {
   std::uint64_t generation = 0;
-  std::vector<std::optional<Endpoint>> endpoints;  // index = EndpointId
-  std::vector<Pool> pools;                         // index = PoolId
-  std::vector<Model> models;                       // index = ModelId, sorted by name
+  std::vector<std::optional<Endpoint>> endpoints;      // index = EndpointId
+  std::vector<Pool> pools;                             // index = PoolId
+  std::vector<Model> models;                           // index = ModelId, sorted by name
   std::vector<std::pair<std::string, ModelId>> names;  // names and aliases, sorted
-  std::vector<Ejection> ejections;                 // sorted by (endpoint, model); few
+  std::vector<Ejection> ejections;                     // sorted by (endpoint, model); few
 
   const Endpoint* endpoint(EndpointId id) const;
   const Model* find_model(std::string_view name) const;  // by name or alias

@@ -24,21 +24,33 @@ constexpr std::array<std::string_view, 5> kStateNames{"joining", "ready", "suspe
                                                       "draining"};
 constexpr std::array<std::string_view, 7> kRejectionNames{
     "none", "not_ready", "draining", "ejected", "tried", "full", "too_long"};
-constexpr std::array<std::string_view, 8> kReasonNames{
-    "none",          "only_one", "policy",  "least_loaded",
-    "prefix_cached", "fastest",  "session", "fallback"};
+constexpr std::array<std::string_view, 8> kReasonNames{"none",         "only_one",      "policy",
+                                                       "least_loaded", "prefix_cached", "fastest",
+                                                       "session",      "fallback"};
 constexpr std::array<std::string_view, 10> kOutcomeNames{
     "ok",    "client_error", "engine_error", "overloaded",   "connect_failed",
     "reset", "timeout",      "truncated",    "bad_response", "cancelled"};
 
 }  // namespace
 
-std::string_view to_string(Priority value) { return pick(kPriorityNames, value); }
-std::string_view to_string(PolicyKind value) { return pick(kPolicyNames, value); }
-std::string_view to_string(EndpointState value) { return pick(kStateNames, value); }
-std::string_view to_string(Rejection value) { return pick(kRejectionNames, value); }
-std::string_view to_string(Reason value) { return pick(kReasonNames, value); }
-std::string_view to_string(OutcomeKind value) { return pick(kOutcomeNames, value); }
+std::string_view to_string(Priority value) {
+  return pick(kPriorityNames, value);
+}
+std::string_view to_string(PolicyKind value) {
+  return pick(kPolicyNames, value);
+}
+std::string_view to_string(EndpointState value) {
+  return pick(kStateNames, value);
+}
+std::string_view to_string(Rejection value) {
+  return pick(kRejectionNames, value);
+}
+std::string_view to_string(Reason value) {
+  return pick(kReasonNames, value);
+}
+std::string_view to_string(OutcomeKind value) {
+  return pick(kOutcomeNames, value);
+}
 
 std::optional<PolicyKind> parse_policy_kind(std::string_view name) {
   for (std::size_t i = 0; i < kPolicyNames.size(); ++i) {

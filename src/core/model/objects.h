@@ -1,5 +1,6 @@
-// Mesh objects: what an operator writes (kind, name, spec). Read from YAML by config/objects; schema in
-// api/schema/objects. Plain values, validated when read; the same whether they come from a folder or a store.
+// Mesh objects: what an operator writes (kind, name, spec). Read from YAML by config/objects;
+// schema in api/schema/objects. Plain values, validated when read; the same whether they come from
+// a folder or a store.
 #pragma once
 
 #include <cstdint>
@@ -28,14 +29,14 @@ std::optional<PolicyKind> parse_policy_kind(std::string_view name);
 // A running model server process.
 struct EngineObject {
   std::string name;
-  std::string url;                         // http://HOST:PORT, without a path
-  std::optional<Runtime> runtime;          // found by probing when absent
-  std::vector<std::string> models;         // served names; found by polling when empty
-  std::string pool;                        // empty: the pools that select it, else an implicit pool per model
-  std::string api_key_env;                 // name of the environment variable that holds the engine's own key
+  std::string url;                  // http://HOST:PORT, without a path
+  std::optional<Runtime> runtime;   // found by probing when absent
+  std::vector<std::string> models;  // served names; found by polling when empty
+  std::string pool;         // empty: the pools that select it, else an implicit pool per model
+  std::string api_key_env;  // name of the environment variable that holds the engine's own key
   std::optional<std::uint32_t> in_flight_max;  // requests sent to it at once
-  std::uint32_t weight = 100;              // relative speed, percent; used until rates are measured
-  bool drain = false;                      // takes no new requests
+  std::uint32_t weight = 100;  // relative speed, percent; used until rates are measured
+  bool drain = false;          // takes no new requests
 };
 
 // How a pool is routed.
@@ -44,20 +45,20 @@ struct RoutingPolicyObject {
   PolicyKind policy = PolicyKind::kExpectedLatency;
   std::string session_header = "x-session-id";  // policy session: where the key is read ...
   std::string session_body_key;                 // ... or this top-level string of the body
-  double load_bound = 1.25;                     // policy session: load over the mean that moves a key on (>= 1)
-  double prefix_weight = 1.0;                   // policy prefix_affinity: cached share against load, 0..10
+  double load_bound = 1.25;    // policy session: load over the mean that moves a key on (>= 1)
+  double prefix_weight = 1.0;  // policy prefix_affinity: cached share against load, 0..10
 };
 
 // Engines that serve the same model interchangeably.
 struct PoolObject {
   std::string name;
-  std::vector<std::string> engines;         // engine names; empty: those whose spec.pool names this pool
-  std::string policy;                       // RoutingPolicy name; empty: the built-in default
-  std::uint32_t queue_max = 1024;           // requests waiting for a free engine
+  std::vector<std::string> engines;  // engine names; empty: those whose spec.pool names this pool
+  std::string policy;                // RoutingPolicy name; empty: the built-in default
+  std::uint32_t queue_max = 1024;    // requests waiting for a free engine
   Duration queue_timeout = 30s;
   std::uint32_t in_flight_per_engine_max = 256;
-  double ejected_share_max = 0.5;           // of the pool's engines that outlier ejection may take out
-  double retry_budget = 0.2;                // retries per request, long-run share
+  double ejected_share_max = 0.5;  // of the pool's engines that outlier ejection may take out
+  double retry_budget = 0.2;       // retries per request, long-run share
   std::uint32_t attempts_max = 3;
   Duration connect_timeout = 1s;
   Duration first_byte_timeout = 120s;
@@ -68,10 +69,11 @@ struct PoolObject {
 // A name that clients ask for.
 struct ModelObject {
   std::string name;
-  std::string pool;                         // the pool that serves it
-  std::string served_name;                  // what the engines call it; empty: the same. Differs: the body is spliced
+  std::string pool;  // the pool that serves it
+  std::string
+      served_name;  // what the engines call it; empty: the same. Differs: the body is spliced
   std::vector<std::string> aliases;
-  std::string policy;                       // overrides the pool's
+  std::string policy;                          // overrides the pool's
   std::uint32_t expected_output_tokens = 256;  // until measured
 };
 
