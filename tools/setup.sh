@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Installs what a verb of the Makefile needs and is missing; does nothing, quickly, when all is there. Never asks.
+#
+#   tools/setup.sh GROUP...     GROUP: build, develop, fuzz (Debian packages), venv (Python packages in .venv)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+build_packages=(g++-12 cmake ninja-build pkg-config ccache lld-19 libboost1.81-dev libboost-json1.81-dev
+  libfmt-dev libyaml-cpp-dev libcli11-dev libxxhash-dev node-llhttp python3-yaml)
+develop_packages=(libgtest-dev libgmock-dev clang-format-19 git)
+tidy_packages=(clang-tidy-19)
+fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
+venv_packages=(python3-venv)
+
+log=build/setup.log
+mkdir -p build
+
+if [[ -t 2 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then bold=$'\e[1m' red=$'\e[31m' off=$'\e[0m'; else bold='' red='' off=''; fi
+say() { printf '%ssetup%s  %s\n' "$bold" "$off" "$*" >&2; }
+# fail WHAT NEXT: the end of the log, what went wrong, what to do.
+fail() {
+  [[ -s $log ]] && tail -n 15 "$log" | sed 's/^/         /' >&2
+  printf '%ssetup%s  %s\n       %s\n' "$red" "$off" "$1" "$2" >&2
+  exit 1
+}
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+
+missing_of() {
+  dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+    awk -v want="$*" '$2 == "installed" { have[$1] = 1 }
+      END { n = split(want, w, " "); for (i = 1; i <= n; i++) if (!(w[i] in have)) print w[i] }'
+}
+
+apt_install() {
+  command -v dpkg-query >/dev/null ||
+    fail "this is not a Debian system: dpkg-query is missing" "install by hand what build needs: $*"
+  local missing
+  mapfile -t missing < <(missing_of "$@")
+  ((${#missing[@]})) || return 0
+  if [[ $(id -u) != 0 ]] && ! sudo -n true 2>/dev/null; then
+    : >"$log"
+    fail "packages are missing and installing them needs root" "run: sudo apt-get install -y --no-install-recommends ${missing[*]}"
+  fi
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  local options=(-qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3)
+  export DEBIAN_FRONTEND=noninteractive
+  as_root apt-get "${options[@]}" update >"$log" 2>&1 </dev/null ||
+    fail "apt-get update failed" "is the network up? the whole log: $log"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1 </dev/null ||
+    fail "apt-get install failed" "infermesh builds on Debian 12; the whole log: $log"
+}
+
+# The system's Python is known to have wheels for every requirement; another one serves from 3.10 on.
+choose_python() {
+  local candidate
+  for candidate in /usr/bin/python3 python3; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  : >"$log"
+  fail "no Python 3.10 or newer with the venv module" "run: apt-get install python3-venv"
+}
+
+make_venv() {
+  local want stamp=.venv/requirements.stamp
+  want=$(cksum <tools/requirements.txt)
+  [[ -f $stamp && $(<"$stamp") == "$want" && -x .venv/bin/python ]] && return 0
+  local python
+  [[ -x /usr/bin/apt-get ]] && apt_install "${venv_packages[@]}"
+  python=$(choose_python)
+  say "making .venv: $(grep -c '^[a-z]' tools/requirements.txt) Python packages (llama.cpp's server, OpenAI's client, ...)"
+  "$python" -m venv --clear .venv >"$log" 2>&1 ||
+    fail "python -m venv failed" "the whole log: $log"
+  .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check -r tools/requirements.txt >>"$log" 2>&1 </dev/null ||
+    fail "pip install failed" "is the network up? the whole log: $log"
+  echo "$want" >"$stamp"
+}
+
+(($#)) || { echo "usage: tools/setup.sh build|develop|tidy|fuzz|venv ..." >&2; exit 2; }
+packages=()
+venv=no
+for group in "$@"; do
+  case $group in
+    build) packages+=("${build_packages[@]}") ;;
+    develop) packages+=("${develop_packages[@]}") ;;
+    tidy) packages+=("${tidy_packages[@]}") ;;
+    fuzz) packages+=("${fuzz_packages[@]}") ;;
+    venv) venv=yes ;;
+    *) echo "tools/setup.sh: no group '$group'; groups: build, develop, tidy, fuzz, venv" >&2; exit 2 ;;
+  esac
+done
+((${#packages[@]} == 0)) || apt_install "${packages[@]}"
+[[ $venv == no ]] || make_venv
