@@ -1,0 +1,5 @@
+"""The generators behind tools/gen.py: one module a schema, each a function that yields (path, text)."""
+from generate.errors import errors
+from generate.options import options
+
+GENERATORS = (errors, options)
