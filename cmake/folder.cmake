@@ -1,8 +1,9 @@
 # infermesh_folder(core/route DEPENDS base core/model fmt::fmt): makes the library infermesh_core_route of the
 # folder's *.cc and, where it has *_test.cc files, the test program core_route_test. A dependency written with a
-# folder's name is that folder's library; anything else is a target of cmake/dependencies.cmake.
+# folder's name is that folder's library; anything else is a target of cmake/dependencies.cmake. TEST_DEPENDS names what
+# only the test program links.
 function(infermesh_folder folder)
-  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "DEPENDS;TEST_DEPENDS" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.cc)
   set(tests ${sources})
@@ -32,6 +33,10 @@ function(infermesh_folder folder)
   if(INFERMESH_TESTS AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE infermesh_${name} GTest::gtest_main GTest::gmock)
+    foreach(dependency ${arg_TEST_DEPENDS})
+      string(REPLACE "/" "_" dependency_name ${dependency})
+      target_link_libraries(${name}_test PRIVATE infermesh_${dependency_name})
+    endforeach()
     target_compile_definitions(${name}_test PRIVATE INFERMESH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     # One entry a program: a process for each single test would cost more than the tests themselves.
     add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1)

@@ -1,0 +1,133 @@
+#include "port/fake/world.h"
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace infermesh::port::fake {
+namespace {
+
+namespace asio = boost::asio;
+
+// Wall time at the world's beginning: 2026-01-01T00:00:00Z.
+constexpr WallTime kWallStart = WallTime(1'767'225'600s);
+// Handlers run in one settle(); more is a task that goes round without waiting.
+constexpr std::size_t kHandlersMax = 50'000'000;
+
+class WorldLoop final : public Loop {
+ public:
+  explicit WorldLoop(World& world) : world_(world) {}
+
+  Instant now() const override { return world_.now(); }
+  WallTime wall_now() const override { return kWallStart + world_.now().time_since_epoch(); }
+  std::uint64_t entropy() override { return world_.entropy(); }
+  void arm(Timer& timer, Instant deadline) override { world_.timers().arm(timer, deadline); }
+  void spawn(Task<void> task) override { world_.spawn(std::move(task)); }
+  void post(std::function<void()> function) override { world_.post(std::move(function)); }
+
+  Task<void> sleep_until(Instant when) override {
+    const World::Ticket ticket = world_.next_ticket();
+    Timer timer([this, ticket] { world_.unpark(ticket); });
+    world_.timers().arm(timer, std::max(when, world_.now()));
+    co_await world_.park(ticket);
+  }
+
+  Task<Result<StreamPtr>> connect(std::string host, std::uint16_t port, Instant deadline) override {
+    return world_.network().connect(std::move(host), port, deadline);
+  }
+
+ private:
+  World& world_;
+};
+
+}  // namespace
+
+World::World(std::uint64_t seed) : rng_(seed), network_(*this) {
+  loops_.push_back(std::make_unique<WorldLoop>(*this));
+}
+
+World::~World() {
+  // Unwinding a task may end others and park nothing new that lasts.
+  while (!parked_.empty()) {
+    parked_.erase(parked_.begin());
+    context_.restart();
+    context_.poll();
+  }
+  context_.restart();
+  context_.poll();
+}
+
+Loop& World::make_loop() {
+  loops_.push_back(std::make_unique<WorldLoop>(*this));
+  return *loops_.back();
+}
+
+void World::settle() {
+  for (std::size_t handlers = 0; handlers < kHandlersMax; ++handlers) {
+    context_.restart();
+    if (context_.poll_one() > 0) continue;
+    if (timers_.next() > now_) return;
+    timers_.run(now_);
+  }
+  IM_ASSERT(!"the world settles");
+}
+
+bool World::step(Instant until) {
+  settle();
+  const Instant next = timers_.next();
+  if (next == kNever || next > until) return false;
+  now_ = next;
+  timers_.run(now_);
+  return true;
+}
+
+void World::run_for(Duration time) {
+  const Instant until = now_ + time;
+  while (step(until)) {
+  }
+  now_ = until;
+  settle();
+}
+
+bool World::run_until(const std::function<bool()>& done, Duration limit) {
+  const Instant until = now_ + limit;
+  settle();
+  while (!done()) {
+    if (!step(until)) return false;
+    settle();
+  }
+  return true;
+}
+
+Task<void> World::park(Ticket ticket) {
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>&, void()>(
+      [this, ticket](auto handler) {
+        parked_.emplace(ticket, [held = std::move(handler)]() mutable {
+          auto executor = asio::get_associated_executor(held);
+          asio::post(executor, std::move(held));
+        });
+      },
+      asio::use_awaitable_t<Executor>{});
+}
+
+void World::unpark(Ticket ticket) {
+  auto held = parked_.extract(ticket);
+  if (!held.empty()) held.mapped()();
+}
+
+void World::post(std::function<void()> function) {
+  asio::post(context_, std::move(function));
+}
+
+void World::spawn(Task<void> task) {
+  asio::co_spawn(context_.get_executor(), std::move(task), [](std::exception_ptr error) {
+    if (error) std::rethrow_exception(error);
+  });
+}
+
+}  // namespace infermesh::port::fake
