@@ -1,0 +1,51 @@
+// find_special: the first byte of a JSON string that needs a look: quote, backslash or control
+// character. 16 bytes a step where SSE2 is there, 8 otherwise.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace infermesh::json {
+
+inline bool is_special(char c) {
+  return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+}
+
+// Returns `end` when there is none.
+inline const char* find_special(const char* p, const char* end) {
+#if defined(__SSE2__)
+  const __m128i quote = _mm_set1_epi8('"');
+  const __m128i backslash = _mm_set1_epi8('\\');
+  const __m128i control = _mm_set1_epi8(0x1f);
+  while (end - p >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes);
+    const __m128i hit = _mm_or_si128(
+        low, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+    if (const int mask = _mm_movemask_epi8(hit); mask != 0) {
+      return p + std::countr_zero(static_cast<unsigned>(mask));
+    }
+    p += 16;
+  }
+#else
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+  const auto has_zero = [](std::uint64_t word) { return (word - kOnes) & ~word & kHighs; };
+  while (end - p >= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, p, 8);
+    const std::uint64_t low = (word - kOnes * 0x20) & ~word & kHighs;
+    if ((low | has_zero(word ^ kOnes * '"') | has_zero(word ^ kOnes * '\\')) != 0) break;
+    p += 8;
+  }
+#endif
+  while (p != end && !is_special(*p)) ++p;
+  return p;
+}
+
+}  // namespace infermesh::json

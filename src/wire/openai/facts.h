@@ -1,0 +1,139 @@
+// FactsReader: what routing needs of a request body, read in one pass while the body arrives. Order
+// of the fields does not matter, of a key given twice the last counts (as in the engines' parsers),
+// nothing of the body is kept but the model name. The body itself is relayed as it is by whoever
+// reads it; fields unknown here are not looked at, steering fields of an engine
+// (kv_transfer_params, priority, ...) are not touched either.
+//
+// The prompt's text is hashed in document order: roles, contents, parts; tools and tool calls as
+// raw JSON; media by a hash of the raw value. Text is taken as written, still escaped: the same
+// client escapes the same way each time. cache_salt, chat_template_kwargs and reasoning_effort are
+// a salt when they come before the text. A prompt field given twice starts the hashes anew.
+//
+// Owned by one exchange. Fails with kInvalidJson (not one JSON object; the detail names the byte)
+// or kInvalidField
+// (`param` says which). A missing model is no failure: facts().model is empty.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "core/model/request_facts.h"
+#include "wire/json/scanner.h"
+#include "wire/openai/facts_table.h"
+#include "wire/openai/prompt_text.h"
+#include "wire/openai/splice.h"
+
+namespace infermesh::openai {
+
+enum class HashPrompt : std::uint8_t { kNo, kYes };
+
+struct FactsOptions {
+  std::uint32_t block_bytes = 256;
+  std::string session_body_key;  // top-level string that is the session key; empty: none
+  HashPrompt hash_prompt = HashPrompt::kYes;
+  std::size_t prompt_blocks_max = kPromptBlocksMax;
+};
+
+constexpr std::size_t kModelBytesMax = 4096;  // of its raw text; longer is kInvalidField
+constexpr std::size_t kEditPointsMax = 64;    // more duplicate keys than that are kInvalidField
+
+// The session key of RequestFacts for a header's or body field's value; never 0.
+std::uint64_t session_key(std::string_view value);
+
+class FactsReader final : public EditSource {
+ public:
+  FactsReader(Api api, FactsOptions options);
+
+  Result<void> feed(std::string_view bytes);
+  Result<void> finish();  // no more bytes will come
+
+  Api api() const { return facts_.api; }
+  // All that is known so far. Header facts (deadline, session header, announced length) are the
+  // caller's to add.
+  RequestFacts facts() const;
+  std::string_view model() const { return facts_.model; }
+  bool model_known() const { return models_ > 0; }
+  // Two different models were given: what was routed on the first must be refused.
+  bool model_conflict() const { return model_conflict_; }
+  bool stream_known() const { return stream_known_ || complete(); }
+  bool continuous_usage() const { return continuous_usage_; }
+  std::uint64_t prompt_bytes() const { return prompt_.bytes(); }
+  // Enough is known to decide: the model, and `prompt_bytes_wanted` of the prompt or all that there
+  // is of it.
+  bool ready_to_route(std::uint64_t prompt_bytes_wanted) const;
+  // Responses: the field that names state kept by one engine (previous_response_id, ...), empty
+  // when none is set.
+  std::string_view stored_state_field() const { return stored_field_; }
+
+  // EditSource
+  bool complete() const override { return facts_.complete; }
+  bool stream() const override { return facts_.stream; }
+  std::uint64_t offset() const override { return scanner_.offset(); }
+  std::uint64_t settled_offset() const override;
+  std::span<const EditPoint> edit_points() const override { return edit_points_; }
+
+ private:
+  static constexpr std::size_t kContexts = 16;  // deeper containers are passed over
+  static constexpr std::uint32_t kNoSubtree = ~0U;
+
+  void take(const json::Token& token);
+  void key_piece(const json::Token& token);
+  void root_key();
+  void begin_value(const json::Token& token);
+  void begin_container(const json::Token& token);
+  void enter(const json::Token& token, Context context);
+  void end_container(const json::Token& token);
+  void end_options(const json::Token& token);
+  void string_piece(const json::Token& token);
+  void collected(const json::Token& token);
+  void model_read(const json::Token& token);
+  void number_piece(const json::Token& token);
+  void number_read();
+  void literal(const json::Token& token);
+  void value_end(const json::Token& token);
+  void add_edit_point(EditPoint point);
+  void refuse(ErrorCode code, std::string detail, std::string param);
+  void wrong_type(const json::Token& token, std::string_view field, std::string_view wanted);
+  PromptCounter sum() const;
+  std::uint32_t choices() const;
+
+  FactsOptions options_;
+  std::span<const FieldRow> rows_;
+  json::Scanner scanner_;
+  PromptText prompt_;
+  RequestFacts facts_;
+  std::optional<Error> error_;
+
+  std::array<Context, kContexts> contexts_{};  // by depth
+  std::uint32_t subtree_ = kNoSubtree;         // depth of the container that is passed over
+  std::string key_;
+  std::string collected_;  // raw text of a short value that is wanted
+  Act key_act_ = Act::kSkip;
+  Act act_ = Act::kSkip;  // of the value being read
+  std::uint64_t value_begin_ = 0;
+  std::size_t root_row_ = kRootFieldsMax;
+  std::uint32_t rows_seen_ = 0;  // bit per row
+  bool session_value_ = false;
+  bool prompt_read_ = false;
+
+  std::uint32_t models_ = 0;
+  bool model_conflict_ = false;
+  bool stream_known_ = false;
+  bool continuous_usage_ = false;
+  bool options_seen_ = false;
+  bool options_name_usage_ = false;
+  bool options_have_members_ = false;
+  bool root_has_members_ = false;
+  std::int64_t n_ = 1;
+  std::int64_t best_of_ = 1;
+  std::optional<Tokens> cap_;
+  std::optional<Tokens> cap_fallback_;
+  std::string_view stored_field_;
+  std::vector<EditPoint> edit_points_;
+};
+
+}  // namespace infermesh::openai

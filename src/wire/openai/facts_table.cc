@@ -1,0 +1,171 @@
+#include "wire/openai/facts_table.h"
+
+namespace infermesh::openai {
+namespace {
+
+constexpr FieldRow kChatFields[]{
+    {"model", Act::kModel},
+    {"stream", Act::kStream},
+    {"stream_options", Act::kOptions},
+    {"max_completion_tokens", Act::kCap},
+    {"max_tokens", Act::kCapFallback},
+    {"n", Act::kChoices},
+    {"service_tier", Act::kTier},
+    {"cache_salt", Act::kSalt},
+    {"chat_template_kwargs", Act::kSalt},
+    {"reasoning_effort", Act::kSalt},
+    {"tools", Act::kRaw},
+    {"messages", Act::kMessages},
+};
+constexpr FieldRow kCompletionsFields[]{
+    {"model", Act::kModel},
+    {"stream", Act::kStream},
+    {"stream_options", Act::kOptions},
+    {"max_tokens", Act::kCap},
+    {"n", Act::kChoices},
+    {"best_of", Act::kBestOf},
+    {"service_tier", Act::kTier},
+    {"cache_salt", Act::kSalt},
+    {"prompt", Act::kBatch},
+    {"suffix", Act::kText},
+    {"prompt_embeds", Act::kDigest},
+};
+constexpr FieldRow kEmbeddingsFields[]{
+    {"model", Act::kModel},
+    {"service_tier", Act::kTier},
+    {"input", Act::kBatch},
+    {"messages", Act::kMessages},
+};
+constexpr FieldRow kResponsesFields[]{
+    {"model", Act::kModel},
+    {"stream", Act::kStream},
+    {"max_output_tokens", Act::kCap},
+    {"service_tier", Act::kTier},
+    {"cache_salt", Act::kSalt},
+    {"instructions", Act::kText},
+    {"tools", Act::kRaw},
+    {"input", Act::kMessages},
+    {"previous_response_id", Act::kStored},
+    {"conversation", Act::kStored},
+    {"background", Act::kStored},
+    {"prompt", Act::kStored},
+};
+constexpr FieldRow kMessagesFields[]{
+    {"model", Act::kModel},       {"stream", Act::kStream},     {"max_tokens", Act::kCap},
+    {"service_tier", Act::kTier}, {"cache_salt", Act::kSalt},   {"tools", Act::kRaw},
+    {"system", Act::kSystem},     {"messages", Act::kMessages},
+};
+constexpr FieldRow kRerankFields[]{
+    {"model", Act::kModel},
+    {"service_tier", Act::kTier},
+    {"query", Act::kSideA},
+    {"documents", Act::kSideB},
+};
+constexpr FieldRow kScoreFields[]{
+    {"model", Act::kModel},     {"service_tier", Act::kTier}, {"text_1", Act::kSideA},
+    {"queries", Act::kSideA},   {"data_1", Act::kSideA},      {"text_2", Act::kSideB},
+    {"documents", Act::kSideB}, {"items", Act::kSideB},       {"data_2", Act::kSideB},
+};
+constexpr FieldRow kClassifyFields[]{
+    {"model", Act::kModel},
+    {"service_tier", Act::kTier},
+    {"input", Act::kBatch},
+    {"messages", Act::kMessages},
+};
+constexpr FieldRow kTokenizeFields[]{
+    {"model", Act::kModel},
+    {"prompt", Act::kBatch},
+    {"content", Act::kBatch},  // llama.cpp's name of it
+    {"messages", Act::kMessages},
+};
+constexpr FieldRow kDetokenizeFields[]{
+    {"model", Act::kModel},
+    {"tokens", Act::kBatch},
+};
+
+constexpr FieldRow kOptionsMembers[]{{"include_usage", Act::kIncludeUsage},
+                                     {"continuous_usage_stats", Act::kContinuousUsage}};
+constexpr FieldRow kMessageMembers[]{
+    {"role", Act::kText},
+    {"content", Act::kContent},
+    {"name", Act::kText},
+    {"tool_calls", Act::kRaw},
+    {"tool_call_id", Act::kText},
+    {"function_call", Act::kRaw},
+    {"arguments", Act::kText},
+    {"call_id", Act::kText},
+    {"output", Act::kContent},
+    {"summary", Act::kRaw},
+    {"encrypted_content", Act::kDigest},
+};
+constexpr FieldRow kPartMembers[]{
+    {"text", Act::kText},        {"thinking", Act::kText},      {"name", Act::kText},
+    {"tool_use_id", Act::kText}, {"input", Act::kRaw},          {"content", Act::kContent},
+    {"image_url", Act::kDigest}, {"input_audio", Act::kDigest}, {"file", Act::kDigest},
+    {"video_url", Act::kDigest}, {"audio_url", Act::kDigest},   {"source", Act::kDigest},
+    {"file_data", Act::kDigest}, {"image", Act::kDigest},
+};
+constexpr FieldRow kSystemPartMembers[]{{"text", Act::kBillingText}};
+constexpr FieldRow kDocumentMembers[]{{"text", Act::kContent}, {"content", Act::kContent}};
+
+}  // namespace
+
+std::span<const FieldRow> root_fields(Api api) {
+  switch (api) {
+    case Api::kChat:
+      return kChatFields;
+    case Api::kCompletions:
+      return kCompletionsFields;
+    case Api::kEmbeddings:
+      return kEmbeddingsFields;
+    case Api::kResponses:
+      return kResponsesFields;
+    case Api::kMessages:
+      return kMessagesFields;
+    case Api::kRerank:
+      return kRerankFields;
+    case Api::kScore:
+      return kScoreFields;
+    case Api::kClassify:
+      return kClassifyFields;
+    case Api::kTokenize:
+      return kTokenizeFields;
+    case Api::kDetokenize:
+      return kDetokenizeFields;
+  }
+  return {};
+}
+
+Act member_act(Context object, std::string_view key) {
+  std::span<const FieldRow> rows;
+  if (object == Context::kOptions) rows = kOptionsMembers;
+  if (object == Context::kMessage) rows = kMessageMembers;
+  if (object == Context::kPart) rows = kPartMembers;
+  if (object == Context::kSystemPart) rows = kSystemPartMembers;
+  if (object == Context::kDocument) rows = kDocumentMembers;
+  for (const FieldRow& row : rows) {
+    if (row.key == key) return row.act;
+  }
+  return Act::kSkip;
+}
+
+Act element_act(Context array) {
+  switch (array) {
+    case Context::kMessageList:
+      return Act::kMessage;
+    case Context::kPartList:
+      return Act::kPart;
+    case Context::kSystemList:
+      return Act::kSystemPart;
+    case Context::kBatchList:
+      return Act::kBatchElement;
+    case Context::kTokenList:
+      return Act::kToken;
+    case Context::kSideList:
+      return Act::kSideElement;
+    default:
+      return Act::kSkip;
+  }
+}
+
+}  // namespace infermesh::openai
