@@ -36,6 +36,7 @@ enum class Reason : std::uint8_t {
   kFastest,       // least predicted total by measured rates
   kSession,       // consistent hash of the session key
   kFallback,      // all ejected or every signal stale: least in flight
+  kTrial,         // a half-open breaker's trial request
 };
 std::string_view to_string(Reason reason);
 
@@ -50,6 +51,7 @@ struct CandidateNote {
   Tokens tokens_ahead{0};    // uncached prompt tokens before this one
   Tokens cached_tokens{0};   // of this prompt, believed to be in its cache
   double queue_seconds = 0;  // predicted parts, where the policy predicts
+  double slot_seconds = 0;   // of the queue: the wait for one of the engine's own slots
   double prefill_seconds = 0;
   double decode_seconds = 0;
   Duration load_age{-1};
@@ -69,6 +71,7 @@ struct Decision {
   Tokens uncached_tokens{0};
   double predicted_ttft_seconds = 0;  // 0 = not predicted
   double expected_output_tokens = 0;
+  std::uint64_t model_key = 0;  // hash of the model's name, the same in every view
   std::uint16_t candidates_total = 0;
   std::vector<CandidateNote> notes;  // best first, then rejected; at most kCandidatesNotedMax
 };
@@ -96,11 +99,14 @@ struct Outcome {
   std::uint16_t status = 0;  // HTTP status from the engine, 0 when none
   bool trial = false;        // was a half-open breaker's trial
   Instant sent_at{};
-  Duration first_byte{-1};              // from sent; negative when none came
-  Duration total{0};                    // from sent to the end
-  Tokens uncached_prompt_tokens{0};     // as the decision believed
-  std::int32_t streams_at_start = 0;    // other streams on the engine when it was sent
-  Tokens prefill_ahead_at_start{0};     // uncached prompt tokens of others before it
+  Duration first_byte{-1};            // from sent; negative when none came
+  Duration total{0};                  // from sent to the end
+  Tokens uncached_prompt_tokens{0};   // as the decision believed
+  std::int32_t streams_at_start = 0;  // other streams on the engine when it was sent
+  Tokens prefill_ahead_at_start{0};   // uncached prompt tokens of others before it
+  Duration prefill_service{
+      -1};                // time the engine spent on this prompt alone; negative when not seen
+  bool streamed = false;  // the first byte marks the first token
   std::optional<Tokens> prompt_tokens;  // as the engine's usage said
   std::optional<Tokens> cached_tokens;
   std::optional<Tokens> output_tokens;

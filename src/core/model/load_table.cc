@@ -1,5 +1,7 @@
 #include "core/model/load_table.h"
 
+#include <algorithm>
+
 namespace infermesh {
 namespace {
 
@@ -8,6 +10,32 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 template <typename Out, typename In>
 Out known_or_minus_one(const std::optional<In>& value) {
   return value ? static_cast<Out>(*value) : Out{-1};
+}
+
+void smooth_others(std::atomic<std::int32_t>& value, std::atomic<std::int32_t>& last,
+                   std::int32_t seen) {
+  const std::int32_t now_seen = std::max(0, seen);
+  value.store(std::min(now_seen, last.load(kRelaxed)), kRelaxed);
+  last.store(now_seen, kRelaxed);
+}
+
+void note_others(LoadCell& cell, const EngineReport& report) {
+  const auto running = known_or_minus_one<std::int32_t>(report.running);
+  const auto waiting = known_or_minus_one<std::int32_t>(report.waiting);
+  const std::int32_t own = cell.in_flight.load(kRelaxed);
+  const std::int32_t own_waiting = std::max(0, own - cell.streams.load(kRelaxed));
+  const std::int32_t others = std::max(0, running) + std::max(0, waiting) - own;
+  const std::int32_t others_waiting = std::min(std::max(0, others), waiting - own_waiting);
+  smooth_others(cell.others_waiting, cell.others_waiting_last, others_waiting);
+  smooth_others(cell.others_running, cell.others_running_last,
+                others - std::max(0, others_waiting));
+}
+
+void reset_line(LineSums& line) {
+  for (auto* sum :
+       {&line.weight, &line.x, &line.y, &line.xx, &line.xy, &line.observed, &line.expected}) {
+    sum->store(0, kRelaxed);
+  }
 }
 
 }  // namespace
@@ -19,6 +47,7 @@ void LoadTable::report(EndpointId id, const EngineReport& report) {
   cell.reported_waiting_tokens.store(
       report.waiting_prompt_tokens ? report.waiting_prompt_tokens->value : -1, kRelaxed);
   cell.reported_kv_used.store(known_or_minus_one<float>(report.kv_used), kRelaxed);
+  note_others(cell, report);
   cell.reported_at_ns.store(report.read_at.time_since_epoch().count(), kRelaxed);
 }
 
@@ -32,6 +61,12 @@ void LoadTable::reset(EndpointId id) {
   cell.seconds_per_token.store(0, kRelaxed);
   cell.overhead_seconds.store(0, kRelaxed);
   cell.rates_at_ns.store(0, kRelaxed);
+  cell.seconds_per_token_per_stream.store(0, kRelaxed);
+  cell.prefix_trust.store(1, kRelaxed);
+  cell.prefill_since_ns.store(0, kRelaxed);
+  cell.unseen_prefill_until_ns.store(0, kRelaxed);
+  reset_line(cell.prefill_line);
+  reset_line(cell.decode_line);
   cell.requests.store(0, kRelaxed);
   cell.failures.store(0, kRelaxed);
   report(id, EngineReport{});

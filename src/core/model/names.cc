@@ -24,9 +24,9 @@ constexpr std::array<std::string_view, 5> kStateNames{"joining", "ready", "suspe
                                                       "draining"};
 constexpr std::array<std::string_view, 7> kRejectionNames{
     "none", "not_ready", "draining", "ejected", "tried", "full", "too_long"};
-constexpr std::array<std::string_view, 8> kReasonNames{"none",         "only_one",      "policy",
+constexpr std::array<std::string_view, 9> kReasonNames{"none",         "only_one",      "policy",
                                                        "least_loaded", "prefix_cached", "fastest",
-                                                       "session",      "fallback"};
+                                                       "session",      "fallback",      "trial"};
 constexpr std::array<std::string_view, 10> kOutcomeNames{
     "ok",    "client_error", "engine_error", "overloaded",   "connect_failed",
     "reset", "timeout",      "truncated",    "bad_response", "cancelled"};

@@ -1,0 +1,156 @@
+#include "core/prefix/prefix_index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/rng.h"
+
+namespace infermesh::prefix {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+
+constexpr Instant kStart{100h};
+
+EndpointId id(unsigned value) {
+  return EndpointId(static_cast<std::uint16_t>(value));
+}
+
+std::vector<BlockHash> chain(std::uint64_t seed, std::size_t length) {
+  Rng rng(seed);
+  std::vector<BlockHash> blocks(length);
+  for (BlockHash& block : blocks) block = rng.next();
+  return blocks;
+}
+
+std::vector<EndpointId> ids(unsigned count) {
+  std::vector<EndpointId> all;
+  for (unsigned i = 0; i < count; ++i) all.push_back(id(i));
+  return all;
+}
+
+std::vector<std::uint32_t> match(const PrefixIndex& index, std::span<const BlockHash> blocks,
+                                 std::span<const EndpointId> candidates, Instant now) {
+  std::vector<std::uint32_t> cached(candidates.size(), 77);
+  index.match(blocks, candidates, now, cached);
+  return cached;
+}
+
+struct PrefixIndexTest : testing::Test {
+  PrefixIndex index{Bytes(4 << 20), 1h};
+};
+
+TEST_F(PrefixIndexTest, KnowsNothingAtFirst) {
+  EXPECT_THAT(match(index, chain(1, 50), ids(3), kStart), Each(0));
+  EXPECT_THAT(match(index, {}, ids(3), kStart), Each(0));
+}
+
+TEST_F(PrefixIndexTest, CountsEachCandidatesBlocksFromTheBeginning) {
+  const auto blocks = chain(1, 1600);
+  for (const unsigned length : {1U, 2U, 3U, 7U, 64U, 999U, 1600U}) {
+    index.insert(std::span(blocks).first(length), id(length % 40), kStart);
+  }
+  const std::vector candidates{id(0), id(1), id(2), id(3), id(5), id(7), id(24), id(39)};
+  EXPECT_THAT(match(index, blocks, candidates, kStart), ElementsAre(1600, 1, 2, 3, 0, 7, 64, 999));
+}
+
+TEST_F(PrefixIndexTest, DoesNotCountBlocksAfterADifference) {
+  const auto mine = chain(1, 40);
+  auto other = chain(2, 40);
+  std::copy_n(mine.begin(), 10, other.begin());
+  index.insert(mine, id(0), kStart);
+  EXPECT_THAT(match(index, other, ids(2), kStart), ElementsAre(10, 0));
+}
+
+TEST_F(PrefixIndexTest, ForgetsAnEndpointAtOnceAndLearnsItAgain) {
+  const auto blocks = chain(1, 20);
+  index.insert(blocks, id(0), kStart);
+  index.insert(blocks, id(1), kStart);
+  index.forget(id(0));
+  EXPECT_THAT(match(index, blocks, ids(2), kStart), ElementsAre(0, 20));
+  index.insert(std::span(blocks).first(5), id(0), kStart);
+  EXPECT_THAT(match(index, blocks, ids(2), kStart), ElementsAre(5, 20));
+}
+
+TEST_F(PrefixIndexTest, EntriesEndWithTheirTimeUnlessRefreshed) {
+  const auto blocks = chain(1, 20);
+  index.insert(blocks, id(0), kStart);
+  index.insert(std::span(blocks).first(8), id(0), kStart + 50min);
+  EXPECT_THAT(match(index, blocks, ids(1), kStart + 59min), ElementsAre(20));
+  EXPECT_THAT(match(index, blocks, ids(1), kStart + 70min), ElementsAre(8));
+}
+
+TEST_F(PrefixIndexTest, AnEnginesOwnCacheSizeLimitsWhatItIsBelievedToHold) {
+  index.set_capacity(id(0), 1000);
+  const auto old = chain(1, 100);
+  index.insert(old, id(0), kStart);
+  index.insert(chain(2, 600), id(0), kStart + 1s);
+  EXPECT_THAT(match(index, old, ids(1), kStart + 2s), ElementsAre(100));
+  index.insert(old, id(0), kStart + 2s);  // refreshed: nothing new, so nothing is pushed out
+  index.insert(chain(3, 600), id(0), kStart + 3s);
+  EXPECT_THAT(match(index, old, ids(1), kStart + 4s), ElementsAre(100));
+  index.insert(chain(4, 600), id(0), kStart + 5s);
+  EXPECT_THAT(match(index, old, ids(1), kStart + 6s), ElementsAre(0));
+}
+
+TEST_F(PrefixIndexTest, AFullIndexKeepsTheLatest) {
+  PrefixIndex small{Bytes(64 << 10), 1h};  // 4,096 slots
+  const auto old = chain(1, 3000);
+  const auto fresh = chain(2, 3000);
+  small.insert(old, id(0), kStart);
+  small.insert(fresh, id(0), kStart + 1min);
+  const auto held = match(small, fresh, ids(1), kStart + 1min)[0];
+  EXPECT_GT(held, 2000U);
+  Rng rng(3);
+  std::uint32_t missing = 0;
+  for (int i = 0; i < 300; ++i) {
+    const BlockHash block = fresh[rng.below(fresh.size())];
+    missing += match(small, std::span(&block, 1), ids(1), kStart + 1min)[0] == 0;
+  }
+  EXPECT_LT(missing, 15U);
+}
+
+TEST_F(PrefixIndexTest, AThousandHoldersOfOnePrefixAreAllKnown) {
+  PrefixIndex large{Bytes(32 << 20), 1h};
+  const auto blocks = chain(1, 30);
+  for (const EndpointId holder : ids(1000)) large.insert(blocks, holder, kStart);
+  const auto cached = match(large, blocks, ids(1000), kStart);
+  EXPECT_GT(std::count(cached.begin(), cached.end(), 30U), 950);
+}
+
+TEST_F(PrefixIndexTest, RandomChainsAreCountedLikeAPlainScan) {
+  PrefixIndex large{Bytes(64 << 20), 1h};
+  Rng rng(11);
+  for (int round = 0; round < 200; ++round) {
+    const auto blocks = chain(rng.next(), 1 + rng.below(300));
+    std::vector<std::uint32_t> expected;
+    for (const EndpointId endpoint : ids(12)) {
+      const auto length = static_cast<std::uint32_t>(rng.below(blocks.size() + 1));
+      large.insert(std::span(blocks).first(length), endpoint, kStart);
+      expected.push_back(length);
+    }
+    ASSERT_EQ(match(large, blocks, ids(12), kStart), expected) << "round " << round;
+    for (const EndpointId endpoint : ids(12)) large.forget(endpoint);
+  }
+}
+
+TEST_F(PrefixIndexTest, ShardsMayWriteAndReadAtOnce) {
+  PrefixIndex small{Bytes(64 << 10), 1h};
+  const auto work = [&](std::uint64_t seed) {
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      const auto blocks = chain(seed % 2 + i % 5, 64);
+      small.insert(blocks, id(static_cast<unsigned>(seed)), kStart);
+      for (const std::uint32_t count : match(small, blocks, ids(4), kStart)) EXPECT_LE(count, 64U);
+      if (i % 50 == 0) small.forget(id(static_cast<unsigned>(seed)));
+    }
+  };
+  std::thread other(work, 0);
+  work(1);
+  other.join();
+}
+
+}  // namespace
+}  // namespace infermesh::prefix

@@ -1,0 +1,157 @@
+#include "core/route/pipeline.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "core/route/test_mesh.h"
+
+namespace infermesh::route {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+using testing::SizeIs;
+
+EndpointId id(unsigned value) {
+  return EndpointId(static_cast<std::uint16_t>(value));
+}
+
+Rejection rejection_of(const Decision& decision, EndpointId endpoint) {
+  for (const CandidateNote& note : decision.notes) {
+    if (note.endpoint == endpoint) return note.rejection;
+  }
+  return Rejection::kNone;
+}
+
+TEST(Pipeline, RejectsWhatCannotTakeTheRequestAndSaysWhy) {
+  TestMesh mesh(6);
+  mesh.engine(0).state = EndpointState::kDown;
+  mesh.engine(1).state = EndpointState::kDraining;
+  mesh.engine(2).in_flight_max = 1;
+  mesh.cell(2).in_flight = 1;
+  mesh.view.ejections = {{id(3), ModelId(0), mesh.now + 5s, false, "5 failures"}};
+  const Decision decision = mesh.decide(chat(100), {id(4)});
+  EXPECT_EQ(decision.endpoint, id(5));
+  EXPECT_EQ(decision.reason, Reason::kOnlyOne);
+  EXPECT_EQ(decision.candidates_total, 6);
+  ASSERT_THAT(decision.notes, SizeIs(6));
+  EXPECT_EQ(decision.notes[0].endpoint, id(5));
+  EXPECT_EQ(rejection_of(decision, id(0)), Rejection::kNotReady);
+  EXPECT_EQ(rejection_of(decision, id(1)), Rejection::kDraining);
+  EXPECT_EQ(rejection_of(decision, id(2)), Rejection::kFull);
+  EXPECT_EQ(rejection_of(decision, id(3)), Rejection::kEjected);
+  EXPECT_EQ(rejection_of(decision, id(4)), Rejection::kTried);
+}
+
+TEST(Pipeline, WaitsWhenAllAreMerelyFull) {
+  TestMesh mesh(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    mesh.engine(i).in_flight_max = 3;
+    mesh.cell(i).in_flight = 3;
+  }
+  const Decision decision = mesh.decide(chat(100));
+  EXPECT_FALSE(decision.endpoint);
+  EXPECT_TRUE(decision.wait);
+  EXPECT_EQ(decision.refusal, ErrorCode::kQueueFull);
+}
+
+TEST(Pipeline, RefusesWhenNobodyIsThere) {
+  TestMesh mesh(2);
+  mesh.engine(0).state = EndpointState::kDown;
+  mesh.engine(1).state = EndpointState::kJoining;
+  const Decision decision = mesh.decide(chat(100));
+  EXPECT_FALSE(decision.endpoint);
+  EXPECT_FALSE(decision.wait);
+  EXPECT_EQ(decision.refusal, ErrorCode::kNoHealthyBackend);
+}
+
+TEST(Pipeline, UsesASuspectOnlyWhenNoReadyOneCan) {
+  TestMesh mesh(2);
+  mesh.engine(0).state = EndpointState::kSuspect;
+  EXPECT_EQ(mesh.decide(chat(100)).endpoint, id(1));
+  EXPECT_EQ(mesh.decide(chat(100), {id(1)}).endpoint, id(0));
+}
+
+TEST(Pipeline, TriesTheSameEngineAgainOnlyWhenItIsTheOnlyOneLeft) {
+  TestMesh mesh(2);
+  EXPECT_EQ(mesh.decide(chat(100), {id(0)}).endpoint, id(1));
+  EXPECT_TRUE(mesh.decide(chat(100), {id(0), id(1)}).endpoint);
+}
+
+TEST(Pipeline, FallsBackToLeastInFlightWhenAllAreEjected) {
+  TestMesh mesh(3);
+  for (unsigned i = 0; i < 3; ++i) {
+    mesh.view.ejections.push_back({id(i), ModelId(0), mesh.now + 5s, false, "outlier"});
+  }
+  mesh.cell(0).in_flight = 2;
+  mesh.cell(1).in_flight = 1;
+  mesh.cell(2).in_flight = 4;
+  const Decision decision = mesh.decide(chat(100));
+  EXPECT_EQ(decision.endpoint, id(1));
+  EXPECT_EQ(decision.reason, Reason::kFallback);
+}
+
+TEST(Pipeline, FallsBackToLeastInFlightWhenEverySignalIsLost) {
+  TestMesh mesh(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    mesh.cell(i).reported_at_ns = (mesh.now - 30s).time_since_epoch().count();
+  }
+  mesh.cell(0).in_flight = 1;
+  EXPECT_EQ(mesh.decide(chat(100)).reason, Reason::kFallback);
+  mesh.cell(1).reported_at_ns = (mesh.now - 1s).time_since_epoch().count();
+  EXPECT_NE(mesh.decide(chat(100)).reason, Reason::kFallback);
+}
+
+TEST(Pipeline, LetsOneTrialThroughToAHalfOpenEngine) {
+  TestMesh mesh(2);
+  mesh.view.ejections = {{id(1), ModelId(0), mesh.now, true, "5 failures"}};
+  const Decision first = mesh.decide(chat(100));
+  EXPECT_EQ(first.endpoint, id(1));
+  EXPECT_TRUE(first.trial);
+  EXPECT_EQ(first.reason, Reason::kTrial);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(mesh.decide(chat(100)).endpoint, id(0));
+  mesh.now += kTrialPause;
+  EXPECT_TRUE(mesh.decide(chat(100)).trial);
+}
+
+TEST(Pipeline, KeepsARetryAwayFromTrials) {
+  TestMesh mesh(3);
+  mesh.view.ejections = {{id(2), ModelId(0), mesh.now, true, "5 failures"}};
+  mesh.cell(2).in_flight = 3;
+  EXPECT_EQ(mesh.decide(chat(100), {id(0)}).endpoint, id(1));
+}
+
+TEST(Pipeline, KeepsALongPromptFromAnEngineWithLittleRoomUnlessNoneHasMore) {
+  TestMesh mesh(2);
+  mesh.engine(0).models[0].context_max = Tokens(1000);
+  mesh.engine(1).models[0].context_max = Tokens(4000);
+  const Decision decision = mesh.decide(chat(2000));
+  EXPECT_EQ(decision.endpoint, id(1));
+  EXPECT_EQ(rejection_of(decision, id(0)), Rejection::kTooLong);
+  EXPECT_EQ(mesh.decide(chat(9000)).endpoint, id(1));
+}
+
+TEST(Pipeline, BreaksTiesById) {
+  TestMesh mesh(5, PolicyKind::kLeastRequest);
+  EXPECT_EQ(mesh.decide(chat(100)).endpoint, id(0));
+}
+
+TEST(Pipeline, NotesAtMostSixteenOfAThousand) {
+  TestMesh mesh(1000);
+  const Decision decision = mesh.decide(chat(100));
+  EXPECT_THAT(decision.notes, SizeIs(kCandidatesNotedMax));
+  EXPECT_EQ(decision.candidates_total, 1000);
+}
+
+TEST(Pipeline, AModelsOwnPolicyGoesBeforeThePools) {
+  TestMesh mesh(2, PolicyKind::kRandom);
+  RoutingPolicyObject own;
+  own.policy = PolicyKind::kRoundRobin;
+  mesh.view.models[0].policy = own;
+  EXPECT_EQ(mesh.decide(chat(100)).policy, PolicyKind::kRoundRobin);
+}
+
+}  // namespace
+}  // namespace infermesh::route
