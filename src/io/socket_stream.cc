@@ -111,6 +111,7 @@ void SocketStream::close(CloseMode mode) {
   } else {
     socket_.shutdown(asio::socket_base::shutdown_send, ignored);
   }
+  if (mode == CloseMode::kSendOnly) return;
   socket_.close(ignored);
 }
 

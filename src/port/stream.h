@@ -30,6 +30,7 @@ struct IoResult {
 enum class CloseMode : std::uint8_t {
   kGraceful,  // FIN
   kReset,     // RST: the peer must not take what it has for complete
+  kSendOnly,  // FIN, but go on reading: unread input would otherwise turn the close into a reset
 };
 
 class Stream {

@@ -1,0 +1,155 @@
+#include "io/event_loop.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "io/folder.h"
+#include "port/wakeup.h"
+
+namespace infermesh::io {
+namespace {
+
+using port::CloseMode;
+using port::IoStatus;
+using port::StreamPtr;
+
+// Runs a task on a fresh loop until it ends.
+template <typename Body>
+void run(Body body) {
+  EventLoop loop;
+  loop.spawn([](EventLoop& running, Body& task) -> port::Task<void> {
+    co_await task(running);
+    running.stop();
+  }(loop, body));
+  loop.run();
+}
+
+struct Pair {
+  StreamPtr client, server;
+};
+
+port::Task<Pair> connected(EventLoop& loop) {
+  auto listener = listen(loop, "127.0.0.1", 0);
+  EXPECT_TRUE(listener) << listener.error().detail;
+  const auto address = parse_host_port((*listener)->address());
+  auto client = co_await loop.connect("127.0.0.1", address->port, loop.now() + 5s);
+  auto server = co_await (*listener)->accept();
+  EXPECT_TRUE(client && server);
+  co_return Pair{std::move(*client), std::move(*server)};
+}
+
+TEST(EventLoop, BytesCrossAConnectionAndItsEndIsSeen) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    Pair pair = co_await connected(loop);
+    char buffer[16];
+    EXPECT_EQ(pair.server->try_read(buffer).status, IoStatus::kWouldBlock);
+    const std::string_view pieces[] = {"he", "", "llo"};
+    EXPECT_EQ(pair.client->try_write(pieces).bytes, 5u);
+    EXPECT_EQ(co_await pair.server->readable(), IoStatus::kOk);
+    EXPECT_EQ(pair.server->try_read(buffer).bytes, 5u);
+    EXPECT_EQ(std::string_view(buffer, 5), "hello");
+    pair.client->close(CloseMode::kSendOnly);
+    EXPECT_EQ(co_await pair.server->readable(), IoStatus::kOk);
+    EXPECT_EQ(pair.server->try_read(buffer).status, IoStatus::kEnd);
+  });
+}
+
+TEST(EventLoop, AResetIsAnErrorNotAnEnd) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    Pair pair = co_await connected(loop);
+    pair.client->close(CloseMode::kReset);
+    co_await pair.server->readable();
+    char buffer[4];
+    EXPECT_EQ(pair.server->try_read(buffer).status, IoStatus::kError);
+  });
+}
+
+TEST(EventLoop, ADestroyedStreamCallsNobodyBack) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    Pair pair = co_await connected(loop);
+    bool called = false;
+    pair.server->when_readable([&](IoStatus) { called = true; });
+    pair.server.reset();
+    co_await loop.sleep_until(loop.now() + 1ms);
+    EXPECT_FALSE(called);
+  });
+}
+
+TEST(EventLoop, ConnectingToAClosedPortSaysWhy) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    std::uint16_t port = 0;
+    {
+      auto listener = listen(loop, "127.0.0.1", 0);
+      port = parse_host_port((*listener)->address())->port;
+    }
+    const auto stream = co_await loop.connect("127.0.0.1", port, loop.now() + 5s);
+    EXPECT_FALSE(stream);
+    if (!stream) {
+      EXPECT_EQ(stream.error().code, ErrorCode::kUpstreamConnectFailed);
+      EXPECT_NE(stream.error().detail.find("refused"), std::string::npos) << stream.error().detail;
+    }
+  });
+}
+
+TEST(EventLoop, TimersFireOnTimeAndPostsArriveFromOtherThreads) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    const Instant begin = loop.now();
+    port::Wakeup wake;
+    port::Timer timer([&] { wake.set(); });
+    loop.arm(timer, begin + 30ms);
+    co_await wake.wait();
+    EXPECT_GE(loop.now() - begin, Duration(30ms));
+    std::thread other([&] { loop.post([&] { wake.set(); }); });
+    co_await wake.wait();
+    other.join();
+  });
+}
+
+TEST(EventLoop, ListenersShareAnAddressAndTellItsPort) {
+  EventLoop one, two;
+  auto first = listen(one, "127.0.0.1", 0);
+  ASSERT_TRUE(first);
+  const auto address = parse_host_port((*first)->address());
+  ASSERT_TRUE(address);
+  EXPECT_NE(address->port, 0);
+  EXPECT_TRUE(listen(two, "127.0.0.1", address->port));
+  EXPECT_FALSE(listen(two, "not-an-address", 1));
+}
+
+TEST(HostPort, ReadsTheUsualForms) {
+  EXPECT_EQ(parse_host_port("127.0.0.1:80")->port, 80);
+  EXPECT_EQ(parse_host_port("[::1]:80")->host, "::1");
+  EXPECT_EQ(parse_host_port(":80")->host, "");
+  for (const char* text : {"", "80", "a:b", "a:70000", "a:"})
+    EXPECT_FALSE(parse_host_port(text)) << text;
+}
+
+TEST(DiskFolder, SeesChangesAdditionsAndRemovals) {
+  const auto path =
+      std::filesystem::temp_directory_path() / ("infermesh-folder-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(path);
+  DiskFolder folder(path.string());
+  ASSERT_TRUE(write_file(path / "b.yaml", "two"));
+  ASSERT_TRUE(write_file(path / "a.yml", "one"));
+  ASSERT_TRUE(write_file(path / "ignored.txt", "no"));
+  auto files = folder.read();
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 2u);
+  EXPECT_EQ(files->at(0).name, "a.yml");
+  EXPECT_EQ(files->at(1).text, "two");
+  ASSERT_TRUE(write_file(path / "b.yaml", "2wo"));
+  std::filesystem::remove(path / "a.yml");
+  files = folder.read();
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 1u);
+  EXPECT_EQ(files->at(0).text, "2wo");
+  std::filesystem::remove_all(path);
+  EXPECT_FALSE(folder.read());
+}
+
+}  // namespace
+}  // namespace infermesh::io
