@@ -1,9 +1,12 @@
-"""Runs llama.cpp's own HTTP server, from the prebuilt xllamacpp wheel, until it is told to end or its parent dies.
+"""Runs llama.cpp's own HTTP server, from the prebuilt xllamacpp wheel, until it is told to end or
+its parent dies.
 
     .venv/bin/python tools/llama_server.py build/models/tiny.gguf --alias tiny-llama --parallel 4
 
-Prints one line of JSON, {"url": "http://127.0.0.1:PORT", "pid": N}, once it answers. Port 0 takes a free one.
+Prints one line of JSON, {"url": "http://127.0.0.1:PORT", "pid": N}, once it answers. Port 0 takes a
+free one.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -24,7 +27,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Asks the kernel for SIGTERM when the parent is gone, so that nothing is left running behind a crash."""
+    """Asks the kernel for SIGTERM when the parent is gone, so that nothing is left running behind a
+    crash.
+    """
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
@@ -61,7 +66,9 @@ def params_of(args: argparse.Namespace, port: int):
 
 
 def start(args: argparse.Namespace):
-    """The server and its port. Another process may take a free port between the probe and the bind: then once more."""
+    """The server and its port. Another process may take a free port between the probe and the bind:
+    then once more.
+    """
     import xllamacpp
 
     for left in reversed(range(TRIES)):
@@ -70,8 +77,10 @@ def start(args: argparse.Namespace):
             return xllamacpp.Server(params_of(args, port)), port
         except RuntimeError as error:
             if args.port or not left:
-                sys.exit(f"llama.cpp's server does not start on {args.host}:{port} with {args.model}: {error} "
-                         "Is the port taken? Its log is above.")
+                sys.exit(
+                    f"llama.cpp's server does not start on {args.host}:{port} with {args.model}: "
+                    f"{error} Is the port taken? Its log is above."
+                )
 
 
 def wait_ready(url: str) -> None:
@@ -83,7 +92,9 @@ def wait_ready(url: str) -> None:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.02)
-    sys.exit(f"llama.cpp did not become ready on {url} within {READY_SECONDS:.0f} s; its log is above")
+    sys.exit(
+        f"llama.cpp did not become ready on {url} within {READY_SECONDS:.0f} s; its log is above"
+    )
 
 
 def parse_args() -> argparse.Namespace:
@@ -95,8 +106,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--parallel", type=int, default=4, help="slots: requests served at once")
     parser.add_argument("--ctx", type=int, default=8192, help="context tokens, all slots together")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--embeddings", action="store_true", help="serve /v1/embeddings (mean of the tokens)")
-    parser.add_argument("--api-key", action="append", default=[], help="a key to ask for; may be repeated")
+    parser.add_argument(
+        "--embeddings", action="store_true", help="serve /v1/embeddings (mean of the tokens)"
+    )
+    parser.add_argument(
+        "--api-key", action="append", default=[], help="a key to ask for; may be repeated"
+    )
     return parser.parse_args()
 
 

@@ -1,12 +1,15 @@
-"""Writes a tiny language model as a GGUF file: real enough for llama.cpp to serve, made in about a second.
+"""Writes a tiny language model as a GGUF file: real enough for llama.cpp to serve, made in about a
+second.
 
     .venv/bin/python tools/tiny_model.py build/models/tiny.gguf
 
-Nothing is trained. A token's embedding is a one-hot vector, and the output matrix holds the logarithms of a bigram
-table counted over TEXT below, so what the model "says" is stitched from those sentences. The two transformer blocks
-between them have small random weights: they hardly bend the answer, but they cost real work and fill a real KV cache,
-so prompts, streams, token counts and prefix reuse are those of any engine. The same command writes the same bytes.
+Nothing is trained. A token's embedding is a one-hot vector, and the output matrix holds the
+logarithms of a bigram table counted over TEXT below, so what the model "says" is stitched from
+those sentences. The two transformer blocks between them have small random weights: they hardly bend
+the answer, but they cost real work and fill a real KV cache, so prompts, streams, token counts and
+prefix reuse are those of any engine. The same command writes the same bytes.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -22,7 +25,8 @@ END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>
 SPECIAL = [END_OF_TEXT, TURN_START, TURN_END]
 
 CHAT_TEMPLATE = (
-    "{%- for m in messages -%}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor -%}"
+    "{%- for m in messages -%}"
+    "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor -%}"
     "{%- if add_generation_prompt -%}<|im_start|>assistant\n{% endif -%}"
 )
 
@@ -44,7 +48,8 @@ Fair means that a small question does not stand behind a great book.
 The memory of a replica is made of blocks. A block that nobody asks for is the first to go.
 Words come out one by one, and each word must be sent on the moment it is made.
 A good router is quiet. It adds less than a blink, it loses nothing, and it can say why it chose.
-I am a very small model. I know only a few sentences about routers, but the engine that runs me is a real one.
+I am a very small model. I know only a few sentences about routers, but the engine that runs me is a
+real one.
 """
 
 # Pieces that are never merged across: words with their leading space, numbers, signs, white space.
@@ -129,10 +134,14 @@ def bigram_logits(text: str, tokenizer: Tokenizer, stop_chance: float) -> np.nda
         ids = tokenizer.encode(line)
         np.add.at(counts, (ids[:-1], ids[1:]), 1)
         counts[newline, ids[0]] += 1
-        counts[full_stop, tokenizer.encode(" " + line)[0]] += 1  # sentences follow each other in a paragraph
+        counts[full_stop, tokenizer.encode(" " + line)[0]] += (
+            1  # sentences follow each other in a paragraph
+        )
     counts[tokenizer.ids[TURN_END], newline] = 1
     silent = counts.sum(axis=1) == 0
-    counts[silent] = counts[newline]  # a token that the text never goes on from begins a new sentence
+    counts[silent] = counts[
+        newline
+    ]  # a token that the text never goes on from begins a new sentence
     chance = counts / counts.sum(axis=1, keepdims=True)
     chance[full_stop] *= 1 - stop_chance
     chance[full_stop, tokenizer.ids[TURN_END]] += stop_chance
@@ -155,7 +164,8 @@ def make_tensors(shape: Shape, logits: np.ndarray) -> dict[str, np.ndarray]:
     def random(rows: int, columns: int, size: float) -> np.ndarray:
         return (rng.standard_normal((rows, columns)) * size).astype(np.float16)
 
-    # The last norm turns a one-hot vector into sqrt(width) times itself: the output matrix takes that back.
+    # The last norm turns a one-hot vector into sqrt(width) times itself: the output matrix takes
+    # that back.
     tensors = {
         "token_embd.weight": np.eye(width, dtype=np.float16),
         "output_norm.weight": np.ones(width, np.float32),
@@ -223,7 +233,9 @@ def write_model(path: pathlib.Path, shape: Shape = Shape()) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("path", type=pathlib.Path, nargs="?", default=pathlib.Path("build/models/tiny.gguf"))
+    parser.add_argument(
+        "path", type=pathlib.Path, nargs="?", default=pathlib.Path("build/models/tiny.gguf")
+    )
     path = parser.parse_args().path
     write_model(path)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

@@ -1,0 +1,274 @@
+"""Every decision can be asked about: in the answer's headers, on the admin listener, on the command
+line.
+"""
+
+import json
+
+import pytest
+from harness import fake_engine as fe
+from harness.mesh import engine, model, policy, pool
+from harness.routes import ROUTES, body_of
+from harness.wait import eventually
+
+POLICIES = [
+    "expected_latency",
+    "round_robin",
+    "random",
+    "least_request",
+    "power_of_two",
+    "session",
+    "prefix_affinity",
+]
+
+
+def test_answers_say_which_engine_and_why(routed):
+    mesh, _ = routed(2)
+    for answer in (mesh.chat(), mesh.chat(stream=True)):
+        assert answer.header("x-infermesh-engine") in ("e1", "e2")
+        assert answer.header("x-infermesh-attempts") == "1" and answer.header("x-infermesh-reason")
+
+
+def test_the_headers_can_be_switched_off(routed):
+    mesh, _ = routed(decision_headers="off")
+    answer = mesh.chat()
+    assert answer.status == 200 and answer.header("x-request-id")
+    assert not [name for name, _ in answer.headers if name.startswith("x-infermesh")]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_decision_is_kept_with_its_facts(routed, route):
+    mesh, _ = routed(2)
+    record = mesh.decision(mesh.post(route, body_of(route)))
+    assert record["model"] == "m" and record["status"] == 200 and record["attempts_total"] == 1
+    decision = record["attempts"][0]["decision"]
+    assert decision["engine"] == record["engine"] and decision["policy"] == "expected_latency"
+    assert decision["reason"] and {found["engine"] for found in decision["candidates"]} == {
+        "e1",
+        "e2",
+    }
+    for found in decision["candidates"]:
+        assert {
+            "score",
+            "in_flight",
+            "cached_tokens",
+            "tokens_ahead",
+            "load_age_ms",
+            "rejection",
+        } <= set(found)
+
+
+def test_a_rejected_candidate_says_why(routed):
+    mesh, (one, two) = routed(2, default_policy="round_robin")
+    two.die()
+    mesh.wait_state("e2", "down")
+    record = mesh.decision(mesh.chat())
+    rejected = {
+        found["engine"]: found["rejection"]
+        for found in record["attempts"][0]["decision"]["candidates"]
+    }
+    assert rejected == {"e1": None, "e2": "not_ready"}
+
+
+def test_a_retried_request_shows_every_attempt(routed):
+    mesh, (one, two) = routed(2, default_policy="round_robin")
+    one.default = fe.reset_at_once()
+    records = [mesh.decision(mesh.chat()) for _ in range(2)]
+    record = next(found for found in records if found["attempts_total"] == 2)
+    first, second = record["attempts"]
+    assert (first["engine"], first["outcome"]) == ("e1", "reset") and first["error"]
+    assert (second["engine"], second["outcome"]) == ("e2", "ok")
+    assert "e1" in [
+        found["engine"]
+        for found in second["decision"]["candidates"]
+        if found["rejection"] == "tried"
+    ]
+
+
+def test_a_refused_request_is_kept_too(routed):
+    mesh, one = routed()
+    answer = mesh.chat(model="nobody")
+    record = mesh.decision(answer)
+    assert (
+        record["status"] == 404
+        and record["error_code"] == "model_not_found"
+        and record["attempts"] == []
+    )
+
+
+def test_usage_as_the_engine_told_it_is_kept(routed):
+    mesh, _ = routed()
+    attempt = mesh.decision(mesh.chat())["attempts"][0]
+    assert (attempt["prompt_tokens"], attempt["cached_tokens"], attempt["output_tokens"]) == (
+        7,
+        4,
+        3,
+    )
+
+
+def test_the_ring_is_bounded(routed):
+    mesh, _ = routed(decisions_kept=5, shards=1)
+    ids = [
+        mesh.chat(headers={"x-request-id": f"request-{i}"}).header("x-request-id")
+        for i in range(12)
+    ]
+    mesh.decision(ids[-1])
+    assert mesh.ask(f"/debug/decisions/{ids[0]}").status == 404
+    assert len(mesh.ask("/debug/decisions").json()["decisions"]) == 5
+
+
+def test_decisions_of_every_shard_are_found(routed):
+    mesh, _ = routed(shards=4)
+    ids = [mesh.chat().header("x-request-id") for _ in range(16)]
+    assert all(mesh.decision(found)["status"] == 200 for found in ids)
+
+
+def test_explain_tells_people_and_programs(routed):
+    mesh, (one, two) = routed(2, default_policy="round_robin")
+    one.default = fe.reset_at_once()
+    answers = [mesh.chat() for _ in range(2)]
+    request_id = next(a for a in answers if a.header("x-infermesh-attempts") == "2").header(
+        "x-request-id"
+    )
+    mesh.decision(request_id)
+    told = mesh.cli("explain", request_id)
+    assert told.returncode == 0, told.stderr
+    for word in ("e1", "e2", "attempt 1", "attempt 2", "round_robin"):
+        assert word in told.stdout, told.stdout
+    assert max(map(len, told.stdout.splitlines())) <= 100
+    data = json.loads(mesh.cli("explain", request_id, "-o", "json").stdout)
+    assert data["request_id"] == request_id and len(data["attempts"]) == 2
+
+
+def test_explaining_an_unknown_request_is_not_found(routed):
+    mesh, _ = routed()
+    told = mesh.cli("explain", "no-such-request")
+    assert told.returncode == 3 and "no-such-request" in told.stderr and told.stdout == ""
+
+
+# ---- policies
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_can_be_chosen_for_a_pool(start, fake, name):
+    two = [fake(), fake()]
+    mesh = start.run(
+        [
+            engine("e1", two[0].url),
+            engine("e2", two[1].url),
+            policy("r", name),
+            pool("p", ["e1", "e2"], policy="r"),
+            model("m", "p"),
+        ]
+    )
+    for _ in range(8):
+        answer = mesh.chat(headers={"x-session-id": "s"})
+        assert answer.status == 200
+    assert mesh.decision(answer)["attempts"][0]["decision"]["policy"] == name
+
+
+def test_a_model_may_have_a_policy_of_its_own(start, fake):
+    one = fake()
+    mesh = start.run(
+        [
+            engine("e1", one.url),
+            policy("r", "random"),
+            pool("p", ["e1"]),
+            model("m", "p", policy="r"),
+        ]
+    )
+    assert mesh.decision(mesh.chat())["attempts"][0]["decision"]["policy"] == "random"
+
+
+def test_round_robin_takes_turns(routed):
+    mesh, _ = routed(3, default_policy="round_robin", shards=1)
+    seen = [mesh.chat().header("x-infermesh-engine") for _ in range(6)]
+    assert sorted(seen[:3]) == ["e1", "e2", "e3"] and seen[:3] == seen[3:]
+
+
+def test_least_request_avoids_the_busy(routed):
+    mesh, (one, two) = routed(2, default_policy="least_request")
+    gate = fe.threading.Event()
+    one.default = fe.held(gate, fe.plausible)
+    two.default = fe.held(gate, fe.plausible)
+    with mesh.wire() as first:
+        first.request(
+            "POST", "/v1/chat/completions", json.dumps(body_of("/v1/chat/completions")).encode()
+        )
+        eventually(lambda: one.heard or two.heard, "one engine is busy")
+        with mesh.wire() as second:
+            second.request(
+                "POST", "/v1/chat/completions", json.dumps(body_of("/v1/chat/completions")).encode()
+            )
+            eventually(lambda: one.heard and two.heard, "the other engine takes the second request")
+            gate.set()
+            assert first.answer().status == second.answer().status == 200
+
+
+def test_a_session_stays_where_it_is(routed):
+    mesh, _ = routed(4, default_policy="session")
+    for session in ("anna", "ben", "carla"):
+        engines = {
+            mesh.chat(headers={"x-session-id": session}).header("x-infermesh-engine")
+            for _ in range(6)
+        }
+        assert len(engines) == 1
+    spread = {
+        mesh.chat(headers={"x-session-id": f"s{i}"}).header("x-infermesh-engine") for i in range(40)
+    }
+    assert len(spread) == 4
+
+
+def test_a_session_key_may_be_in_the_body(start, fake):
+    four = [fake() for _ in range(4)]
+    names = [f"e{i + 1}" for i in range(4)]
+    mesh = start.run(
+        [engine(name, one.url) for name, one in zip(names, four)]
+        + [
+            policy("r", "session", session_body_key="conversation"),
+            pool("p", names, policy="r"),
+            model("m", "p"),
+        ]
+    )
+    engines = {mesh.chat(conversation="c1").header("x-infermesh-engine") for _ in range(8)}
+    assert len(engines) == 1
+
+
+@pytest.mark.parametrize("name", ["prefix_affinity", "expected_latency"])
+def test_a_known_prefix_brings_a_request_back(routed, name):
+    mesh, _ = routed(3, default_policy=name)
+    story = "Once there was a router that never lost a request. " * 200
+    home = mesh.chat(story).header("x-infermesh-engine")
+    answers = [mesh.chat(story + f" Question {i}?") for i in range(6)]
+    assert {answer.header("x-infermesh-engine") for answer in answers} == {home}
+    candidates = mesh.decision(answers[-1])["attempts"][0]["decision"]["candidates"]
+    assert next(found for found in candidates if found["engine"] == home)["cached_tokens"] > 1000
+
+
+def test_own_requests_count_at_once(routed):
+    """Two requests in the same moment do not both go to the engine that looked idle at the last
+    poll.
+    """
+    mesh, (one, two) = routed(2, poll_interval_min="5s", poll_interval_max="5s", shards=1)
+    gate = fe.threading.Event()
+    for each in (one, two):
+        each.default = fe.held(gate, fe.plausible)
+    wires = [mesh.wire() for _ in range(8)]
+    for i, wire in enumerate(wires):
+        wire.request(
+            "POST",
+            "/v1/chat/completions",
+            json.dumps(body_of("/v1/chat/completions", user=str(i))).encode(),
+        )
+    eventually(lambda: len(one.heard) + len(two.heard) == 8, "all are sent")
+    assert abs(len(one.heard) - len(two.heard)) <= 2
+    gate.set()
+    for wire in wires:
+        assert wire.answer().status == 200
+        wire.close()
+
+
+def test_a_route_can_be_tried_without_sending_anything(routed):
+    mesh, (one, two) = routed(2)
+    told = mesh.cli("route", "test", "m", "--prompt", "hello", "-o", "json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["decision"]["engine"] in ("e1", "e2")
+    assert not one.heard and not two.heard
+    assert mesh.cli("route", "test", "nobody").returncode == 3
