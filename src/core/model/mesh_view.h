@@ -31,6 +31,7 @@ struct ServedModel {
   std::string name;
   std::string parent;                 // base model when this is a LoRA adapter, else empty
   std::optional<Tokens> context_max;  // prompt + output
+  bool operator==(const ServedModel&) const = default;
 };
 
 struct Endpoint {

@@ -24,7 +24,7 @@ constexpr std::size_t kServedModelsMax = 1024;  // of one engine; further ones a
 
 // One answer to a GET. Borrowed views.
 struct Answer {
-  std::uint16_t status = 0;        // 0: none came (refused, reset, timed out, not HTTP)
+  std::uint16_t status = 0;          // 0: none came (refused, reset, timed out, not HTTP)
   std::string_view server{};         // header Server
   std::string_view via{};            // header Via
   std::string_view process_start{};  // header Process-Start-Time-Unix (llama.cpp)
@@ -56,10 +56,16 @@ struct LoadReading {
   std::optional<std::uint64_t> work_done;  // a counter that only grows while the process lives
 };
 
+enum class HealthCost : std::uint8_t {
+  kCheap,
+  kRunsRequest,  // the check generates a token and queues behind other requests
+};
+
 struct Adapter {
   Runtime runtime = Runtime::kOpenai;
   std::string_view title;  // for people: "vLLM"
   std::string_view health_path;
+  HealthCost health_cost = HealthCost::kCheap;
   std::string_view models_path;
   std::string_view identity_path;              // empty: the runtime has none
   std::array<std::string_view, 2> load_paths;  // the better one first; empty: none

@@ -158,6 +158,7 @@ const Adapter kSglangAdapter{
     .runtime = Runtime::kSglang,
     .title = "SGLang",
     .health_path = "/health",
+    .health_cost = HealthCost::kRunsRequest,
     .models_path = "/v1/models",
     .identity_path = "/server_info",
     .load_paths = {"/v1/loads", "/metrics"},

@@ -1,0 +1,266 @@
+#include "signal/engine/poller.h"
+
+#include <gtest/gtest.h>
+
+#include "port/fake/scripted_server.h"
+#include "port/fake/world.h"
+#include "wire/engine/testdata/fixture.h"
+
+namespace infermesh::signal {
+namespace {
+
+using engines::Fixture;
+using port::fake::ScriptedMode;
+using port::fake::ScriptedServer;
+using port::fake::World;
+
+struct Seen final : PollSink {
+  std::vector<std::pair<ProbeOutcome, std::string>> probes;
+  std::vector<EngineReport> reports;
+  std::vector<EngineFound> facts;
+  int restarts = 0;
+
+  void on_probe(const std::string&, ProbeOutcome outcome, const std::string& reason) override {
+    probes.emplace_back(outcome, reason);
+  }
+  void on_report(const std::string&, const EngineReport& report) override {
+    reports.push_back(report);
+  }
+  void on_facts(const std::string&, const EngineFound& found) override { facts.push_back(found); }
+  void on_restarted(const std::string&) override { ++restarts; }
+};
+
+struct Scene {
+  World world;
+  ScriptedServer server{world, "127.0.0.1", 8000};
+  Seen seen;
+  std::unique_ptr<Poller> poller;
+
+  ~Scene() {
+    poller.reset();
+    world.settle();
+  }
+  void start(std::optional<Runtime> runtime = {}, std::string key = "") {
+    poller = std::make_unique<Poller>(
+        world.loop(),
+        EngineTarget{"e1", {"127.0.0.1", 8000, "127.0.0.1:8000", std::move(key)}, runtime},
+        PollSettings{}, seen);
+  }
+  void answer(const std::string& path, std::string_view fixture) {
+    server.answer(path, std::string(Fixture(fixture).text()));
+  }
+  void serve_vllm() {
+    answer("/v1/models", "vllm/models-with-lora.http");
+    answer("/health", "vllm/health.http");
+    answer("/version", "vllm/version.http");
+    answer("/metrics", "vllm/metrics-idle.http");
+  }
+};
+
+TEST(Poller, FindsOutWhatAnEngineIsAndReadsIt) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.answer("/metrics", "vllm/metrics-load-waiting.http");
+  scene.start();
+  scene.world.settle();
+  ASSERT_FALSE(scene.seen.facts.empty());
+  const EngineFound& found = scene.seen.facts.back();
+  EXPECT_EQ(found.runtime, Runtime::kVllm);
+  EXPECT_EQ(found.product, "vllm");
+  EXPECT_EQ(found.version, "0.32.0");
+  ASSERT_TRUE(found.models);
+  EXPECT_EQ(found.models->size(), 2u);
+  ASSERT_EQ(scene.seen.probes.size(), 1u);
+  EXPECT_EQ(scene.seen.probes[0].first, ProbeOutcome::kReady);
+  ASSERT_EQ(scene.seen.reports.size(), 1u);
+  EXPECT_EQ(scene.seen.reports[0].running, 4u);
+  EXPECT_EQ(scene.world.network().connections_made("127.0.0.1:8000"), 1u);
+}
+
+TEST(Poller, LooksOftenWhileBusyAndSeldomWhileIdle) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.answer("/metrics", "vllm/metrics-load-waiting.http");
+  scene.start();
+  scene.world.run_for(2s);
+  const std::size_t busy = scene.server.asked("/metrics");
+  EXPECT_GE(busy, 15u);
+  EXPECT_LE(busy, 26u);
+  scene.answer("/metrics", "vllm/metrics-idle.http");
+  scene.world.run_for(10s);
+  const std::size_t settled = scene.server.asked("/metrics");
+  scene.world.run_for(20s);
+  EXPECT_LE(scene.server.asked("/metrics") - settled, 13u);
+  EXPECT_EQ(scene.world.network().connections_made("127.0.0.1:8000"), 1u);
+}
+
+TEST(Poller, ReadsModelsAboutEveryFiveSecondsAndTellsOnlyChanges) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.answer("/v1/models", "vllm/models.http");
+  scene.start();
+  scene.world.run_for(11s);
+  const std::size_t told = scene.seen.facts.size();
+  EXPECT_GE(scene.server.asked("/v1/models"), 3u);
+  EXPECT_LE(scene.server.asked("/v1/models"), 5u);
+  scene.answer("/v1/models", "vllm/models-with-lora.http");
+  scene.world.run_for(10s);
+  EXPECT_EQ(scene.seen.facts.size(), told + 1);
+  EXPECT_EQ(scene.seen.facts.back().models->size(), 2u);
+}
+
+TEST(Poller, NudgeLooksAtOnce) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.start();
+  scene.world.run_for(20s);
+  const std::size_t before = scene.server.asked("/metrics");
+  scene.poller->nudge();
+  scene.world.settle();
+  EXPECT_EQ(scene.server.asked("/metrics"), before + 1);
+}
+
+TEST(Poller, TellsLoadingThenReady) {
+  Scene scene;
+  const std::string loading =
+      "HTTP/1.1 503 Service Unavailable\r\nServer: llama.cpp\r\ncontent-length: 63\r\n\r\n"
+      R"({"error":{"code":503,"message":"Loading model","type":"unavai"}})";
+  scene.server.answer("/v1/models", loading.substr(0, loading.size() - 1));
+  scene.server.answer("/health", loading.substr(0, loading.size() - 1));
+  scene.start();
+  scene.world.run_for(3s);
+  ASSERT_FALSE(scene.seen.probes.empty());
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kLoading);
+  EXPECT_EQ(scene.seen.probes.back().second, "it is loading its model");
+  EXPECT_EQ(scene.seen.facts.back().runtime, Runtime::kLlamacpp);
+  EXPECT_FALSE(scene.seen.facts.back().models);
+  scene.answer("/v1/models", "llama.cpp/models.http");
+  scene.answer("/health", "llama.cpp/health.http");
+  scene.answer("/props", "llama.cpp/props.http");
+  scene.answer("/slots", "llama.cpp/slots-load.http");
+  scene.world.run_for(1500ms);
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kReady);
+  EXPECT_EQ(scene.seen.facts.back().concurrency_max, 4u);
+  EXPECT_EQ(scene.seen.facts.back().models->front().name, "tiny-llama");
+  EXPECT_EQ(scene.seen.reports.back().running, 4u) << "/slots, as /metrics is off";
+}
+
+TEST(Poller, AsksForMetricsThatAreOffOnlyNowAndThen) {
+  Scene scene;
+  scene.answer("/v1/models", "llama.cpp/models.http");
+  scene.answer("/health", "llama.cpp/health.http");
+  scene.start(Runtime::kLlamacpp);
+  scene.world.run_for(20s);
+  EXPECT_LE(scene.server.asked("/metrics"), 6u);
+  EXPECT_TRUE(scene.seen.reports.empty());
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kReady);
+}
+
+TEST(Poller, TwoMissedReadsMakeTheLoadUnknown) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.start(Runtime::kVllm);
+  scene.world.run_for(3s);
+  ASSERT_TRUE(scene.seen.reports.back().running);
+  const std::size_t reports = scene.seen.reports.size();
+  scene.server.set_mode(ScriptedMode::kSilent);
+  scene.world.run_for(20s);
+  ASSERT_EQ(scene.seen.reports.size(), reports + 1);
+  EXPECT_FALSE(scene.seen.reports.back().running);
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kMissed);
+}
+
+TEST(Poller, TellsARefusedEngineAndFindsItAgain) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.start();
+  scene.world.run_for(1s);
+  scene.server.stop();
+  scene.world.run_for(5s);
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kRefused);
+  EXPECT_EQ(scene.seen.probes.back().second, "127.0.0.1:8000: connection refused");
+  const std::size_t refused = scene.seen.probes.size();
+  EXPECT_GE(refused, 4u);
+  // Another program on the same port.
+  scene.answer("/v1/models", "sglang/models.http");
+  scene.answer("/health", "sglang/health.http");
+  scene.answer("/v1/loads", "sglang/v1-loads.http");
+  scene.answer("/server_info", "sglang/server_info.http");
+  scene.server.answer("/metrics", 404, "");
+  scene.server.start();
+  scene.world.run_for(3s);
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kReady);
+  EXPECT_EQ(scene.seen.facts.back().runtime, Runtime::kSglang);
+  EXPECT_EQ(scene.seen.facts.back().version, "0.5.23");
+  EXPECT_EQ(scene.seen.facts.back().models->size(), 1u);
+}
+
+TEST(Poller, NoticesARestart) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.answer("/metrics", "vllm/metrics-load-waiting.http");
+  scene.start(Runtime::kVllm);
+  scene.world.run_for(1s);
+  EXPECT_EQ(scene.seen.restarts, 0);
+  const std::size_t versions = scene.server.asked("/version");
+  scene.server.answer("/metrics", 200,
+                      "vllm:num_requests_running 0\nvllm:prompt_tokens_total 0\n"
+                      "process_start_time_seconds 1.8e9\n");
+  scene.world.run_for(1s);
+  EXPECT_EQ(scene.seen.restarts, 1);
+  EXPECT_EQ(scene.server.asked("/version"), versions + 1) << "it may be another version";
+}
+
+TEST(Poller, SparesABusySglangItsHealthCheck) {
+  Scene scene;
+  scene.answer("/v1/models", "sglang/models.http");
+  scene.answer("/health", "sglang/health.http");
+  scene.answer("/server_info", "sglang/server_info.http");
+  scene.answer("/v1/loads", "sglang/v1-loads-busy.http");
+  scene.start(Runtime::kSglang);
+  scene.world.run_for(20s);
+  EXPECT_LE(scene.server.asked("/health"), 2u);
+  scene.answer("/v1/loads", "sglang/v1-loads.http");
+  scene.world.run_for(20s);
+  EXPECT_GE(scene.server.asked("/health"), 3u);
+  EXPECT_LE(scene.server.asked("/health"), 7u);
+}
+
+TEST(Poller, SaysThatAKeyIsWantedAndNoticesTheRightOne) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.answer("/v1/models", "vllm/error-401.http");
+  scene.start();
+  scene.world.run_for(2s);
+  EXPECT_EQ(scene.seen.facts.back().runtime, Runtime::kVllm);
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kFailing);
+  EXPECT_NE(scene.seen.probes.back().second.find("api_key_env"), std::string::npos);
+  scene.serve_vllm();
+  scene.world.run_for(10s);
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kReady);
+}
+
+TEST(Poller, SaysWhenSomethingElseListens) {
+  Scene scene;
+  scene.server.answer("/", 200, "<html>");
+  scene.start();
+  scene.world.run_for(1s);
+  EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kFailing);
+  EXPECT_TRUE(scene.seen.facts.empty());
+}
+
+TEST(Poller, CallsNobodyOnceDestroyed) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.world.network().set_latency(5ms);
+  scene.start();
+  scene.world.run_for(13ms);  // in the middle of a GET
+  const std::size_t before = scene.seen.probes.size() + scene.seen.facts.size();
+  scene.poller.reset();
+  scene.world.run_for(10s);
+  EXPECT_EQ(scene.seen.probes.size() + scene.seen.facts.size(), before);
+  EXPECT_EQ(scene.world.network().connections_open("127.0.0.1:8000"), 0u);
+}
+
+}  // namespace
+}  // namespace infermesh::signal
