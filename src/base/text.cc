@@ -108,6 +108,14 @@ std::string group_thousands(std::uint64_t number) {
   return digits;
 }
 
+// FNV-1a, finished by a multiply and two shifts so that near names land far apart.
+std::uint64_t name_hash(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  hash = (hash ^ (hash >> 32)) * 0xd6e8feb86659fd93ULL;
+  return hash ^ (hash >> 32);
+}
+
 std::vector<std::string> nearest(std::string_view wrong, std::span<const std::string> candidates,
                                  std::size_t limit) {
   const std::size_t furthest = std::max<std::size_t>(2, wrong.size() / 3);

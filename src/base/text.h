@@ -21,6 +21,9 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 std::string format_size(std::uint64_t bytes);  // the shortest exact form that parse_size reads back
 std::string group_thousands(std::uint64_t number);  // 8120 -> "8,120"
 
+// 64-bit hash of a name, the same in every process and version: for keys that outlive indices.
+std::uint64_t name_hash(std::string_view name);
+
 // The candidates nearest to `wrong` by edit distance (optimal string alignment), best first, ties
 // in the order given; at most `limit`, and none further away than a third of its length (at least
 // 2).

@@ -95,6 +95,7 @@ bool is_failure(OutcomeKind kind);  // counts against the engine's health
 struct Outcome {
   EndpointId endpoint;
   ModelId model;
+  std::uint64_t model_key = 0;  // of the decision: name_hash of the model's name
   OutcomeKind kind = OutcomeKind::kOk;
   std::uint16_t status = 0;  // HTTP status from the engine, 0 when none
   bool trial = false;        // was a half-open breaker's trial
@@ -120,6 +121,7 @@ struct AttemptRecord {
   Decision decision;
   Outcome outcome;
   std::string error;  // one sentence when it failed
+  std::string retry;  // after a failure: "retry", or why there was none
 };
 
 // Everything about one request, kept in a bounded ring per shard.

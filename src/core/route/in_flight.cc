@@ -48,6 +48,7 @@ InFlight& InFlight::operator=(InFlight&& other) noexcept {
   finish();
   cell_ = std::exchange(other.cell_, nullptr);
   endpoint_ = other.endpoint_;
+  model_key_ = other.model_key_;
   sent_at_ = other.sent_at_;
   uncached_ = other.uncached_;
   output_ = other.output_;
@@ -69,6 +70,7 @@ InFlight InFlight::sent(LoadTable& load, prefix::PrefixIndex* index, const Decis
   const CandidateNote* note = chosen_note(decision);
   self.cell_ = &cell;
   self.endpoint_ = *decision.endpoint;
+  self.model_key_ = decision.model_key;
   self.sent_at_ = now;
   self.uncached_ = decision.uncached_tokens;
   self.output_ = Tokens(static_cast<std::int64_t>(decision.expected_output_tokens));
@@ -117,6 +119,7 @@ void InFlight::finish() {
 
 void InFlight::describe(Outcome& outcome) const {
   outcome.endpoint = endpoint_;
+  outcome.model_key = model_key_;
   outcome.sent_at = sent_at_;
   outcome.trial = trial_;
   outcome.streamed = streamed_;

@@ -39,6 +39,7 @@ class InFlight {
  private:
   LoadCell* cell_ = nullptr;
   EndpointId endpoint_;
+  std::uint64_t model_key_ = 0;
   Instant sent_at_{};
   Tokens uncached_{0};
   Tokens output_{0};

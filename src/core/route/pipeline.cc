@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "core/route/filter.h"
 #include "core/route/least_request.h"
 #include "core/route/pace.h"

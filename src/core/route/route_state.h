@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -44,8 +43,5 @@ struct RouteState {
   // nullptr when the model is new and there is no room.
   ModelMemory* model(std::uint64_t key);
 };
-
-// 64-bit hash of a name, the same in every process.
-std::uint64_t name_hash(std::string_view name);
 
 }  // namespace infermesh::route

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "core/route/least_request.h"
 #include "core/route/policy.h"
-#include "core/route/route_state.h"
 
 namespace infermesh::route {
 namespace {

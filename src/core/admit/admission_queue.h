@@ -1,0 +1,156 @@
+// AdmissionQueue: requests of one pool that wait because every engine is full. Bounded, by priority
+// and within one priority first come, first served; each with a deadline. Owned by a shard, one a
+// pool, used on its loop.
+//
+// A full queue makes room for a higher priority by giving up the newest entry of the lowest one
+// (kShed); else the newcomer is refused (kQueueFull). Free capacity goes to the priorities by
+// weighted turns 8 : 4 : 1, so that the low one is slow, never starved. Nothing is handed out after
+// its deadline (kQueueDeadline). Ticket is any movable value.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <iterator>
+#include <list>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/error_code.gen.h"
+#include "base/time.h"
+#include "core/admit/turns.h"
+#include "core/model/request_facts.h"
+
+namespace infermesh::admit {
+
+enum class Capacity : std::uint8_t { kFree, kNone };
+enum class Admission : std::uint8_t { kAdmitted, kQueued, kRefused };
+
+template <typename Ticket>
+class AdmissionQueue {
+ public:
+  struct Gone {
+    Ticket ticket;
+    ErrorCode why;  // kShed or kQueueDeadline
+  };
+  struct Offered {
+    Admission admission;
+    std::uint64_t place = 0;     // names the entry for remove(), when queued
+    std::optional<Ticket> back;  // the ticket again, unless it was queued
+    std::optional<Gone> pushed_out;
+  };
+
+  explicit AdmissionQueue(std::size_t queue_max) : queue_max_(queue_max) {}
+
+  // A newcomer passes at once when there is capacity and nobody of its priority or above waits.
+  Offered offer(Ticket ticket, Priority priority, Instant deadline, Capacity capacity) {
+    if (capacity == Capacity::kFree && !waits_at_or_above(priority)) {
+      return {Admission::kAdmitted, 0, std::move(ticket), std::nullopt};
+    }
+    std::optional<Gone> pushed_out;
+    if (size() >= queue_max_) {
+      pushed_out = push_out_below(priority);
+      if (!pushed_out) return {Admission::kRefused, 0, std::move(ticket), std::nullopt};
+    }
+    return {Admission::kQueued, add(std::move(ticket), priority, deadline), std::nullopt,
+            std::move(pushed_out)};
+  }
+
+  // An engine can take one more: who is next. Entries past their deadline stay for expire().
+  std::optional<Ticket> next(Instant now) {
+    for (const Priority priority : turns_.order()) {
+      Lane& entries = lane(priority);
+      for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+        if (entry->deadline <= now) continue;
+        turns_.took(priority);
+        drain_.on_departure(now);
+        return take(entry);
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Those whose deadline has passed, by deadline.
+  std::vector<Gone> expire(Instant now) {
+    std::vector<Gone> gone;
+    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+      gone.push_back({take(deadlines_.begin()->second), ErrorCode::kQueueDeadline});
+    }
+    return gone;
+  }
+  Instant next_deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
+
+  // The client went away. nullopt when the entry is no longer there.
+  std::optional<Ticket> remove(std::uint64_t place) {
+    const auto found = places_.find(place);
+    if (found == places_.end()) return std::nullopt;
+    return take(found->second);
+  }
+
+  std::size_t size() const { return places_.size(); }
+  std::size_t size(Priority priority) const {
+    return lanes_[static_cast<std::size_t>(priority)].size();
+  }
+
+  // How long until a newcomer would probably find a place: for retry-after-ms.
+  Duration retry_after(Instant now) const { return drain_.time_for(size() + 1, now); }
+
+ private:
+  struct Entry {
+    std::uint64_t place;
+    Ticket ticket;
+    Priority priority;
+    Instant deadline;
+  };
+  using Lane = std::list<Entry>;
+  using Where = typename Lane::iterator;
+
+  Lane& lane(Priority priority) { return lanes_[static_cast<std::size_t>(priority)]; }
+
+  bool waits_at_or_above(Priority priority) const {
+    for (auto p = static_cast<std::size_t>(priority); p < kPriorities; ++p) {
+      if (!lanes_[p].empty()) return true;
+    }
+    return false;
+  }
+
+  std::uint64_t add(Ticket ticket, Priority priority, Instant deadline) {
+    const std::uint64_t place = ++places_made_;
+    Lane& entries = lane(priority);
+    entries.push_back(Entry{place, std::move(ticket), priority, deadline});
+    const Where where = std::prev(entries.end());
+    deadlines_.emplace(deadline, where);
+    places_.emplace(place, where);
+    return place;
+  }
+
+  Ticket take(Where where) {
+    auto [at, last] = deadlines_.equal_range(where->deadline);
+    while (at != last && at->second != where) ++at;
+    deadlines_.erase(at);
+    places_.erase(where->place);
+    Ticket ticket = std::move(where->ticket);
+    lane(where->priority).erase(where);
+    return ticket;
+  }
+
+  std::optional<Gone> push_out_below(Priority priority) {
+    for (std::size_t p = 0; p < static_cast<std::size_t>(priority); ++p) {
+      if (lanes_[p].empty()) continue;
+      return Gone{take(std::prev(lanes_[p].end())), ErrorCode::kShed};
+    }
+    return std::nullopt;
+  }
+
+  std::size_t queue_max_;
+  std::uint64_t places_made_ = 0;
+  std::array<Lane, kPriorities> lanes_;
+  std::multimap<Instant, Where> deadlines_;
+  std::unordered_map<std::uint64_t, Where> places_;
+  Turns turns_;
+  DrainRate drain_;
+};
+
+}  // namespace infermesh::admit
