@@ -17,7 +17,7 @@ namespace infermesh::http {
 enum class BodyState : std::uint8_t { kNeedMore, kDone, kError };
 
 struct BodyPiece {
-  std::string_view payload;  // may be empty
+  std::string_view payload;  // may be empty; on kError, what came before the fault
   std::size_t consumed = 0;  // bytes of the input that are dealt with, payload included
   BodyState state = BodyState::kNeedMore;
 };

@@ -127,7 +127,9 @@ Result<std::optional<SseEvent>> SseSplitter::next() {
 }
 
 void SseSplitter::skip_blank_lines() {
-  begin_ = std::min(text_.find_first_not_of("\r\n", begin_), text_.size());
+  const auto content = std::min(text_.find_first_not_of("\r\n", begin_), text_.size());
+  if (content > begin_) at_stream_start_ = false;
+  begin_ = content;
   line_ = scan_ = begin_;
 }
 

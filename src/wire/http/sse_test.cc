@@ -140,6 +140,7 @@ TEST(SseSplitter, DropsALeadingByteOrderMark) {
   EXPECT_EQ(events[0].raw, "data: 1\n\n");
   EXPECT_EQ(events[0].data, "1");
   EXPECT_EQ(events[1].data, mark);
+  EXPECT_FALSE(split_every_way("\n" + mark + "data: 1\n\n")[0].has_data);
   events = split_every_way(mark + "\n\ndata: 1\n\n");
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].raw, "data: 1\n\n");
