@@ -24,7 +24,7 @@ ifdef REWRITE
 export INFERMESH_REWRITE := 1
 endif
 
-.PHONY: help demo build dev test test-unit test-e2e test-asan test-tsan check fmt gen fuzz bench bench-routing docs clean
+.PHONY: help demo demo-stop build dev test test-unit test-e2e test-asan test-tsan check fmt gen fuzz bench bench-routing docs clean
 
 help: ## this list
 	@printf 'make demo          see it work: real engines, real clients, one engine killed; under a minute\n'
@@ -36,7 +36,10 @@ demo: ## real llama.cpp servers, the router, the official OpenAI client (KEEP=1:
 	@tools/setup.sh build venv
 	@$(STEP) build release infermesh
 	@$(MAKE) $(MODEL)
-	@$(PYTHON) tools/demo.py
+	@$(PYTHON) tools/demo
+
+demo-stop: ## ends what KEEP=1 make demo left running
+	@$(PYTHON) tools/demo --stop
 
 build: ## build/release/infermesh, the binary people run
 	@tools/setup.sh build
