@@ -1,0 +1,176 @@
+#include "core/model/topology_engines.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/model/engine_url.h"
+
+namespace infermesh {
+namespace {
+
+bool takes_any_model_name(Runtime runtime) {
+  return runtime == Runtime::kLlamacpp || runtime == Runtime::kSglang;
+}
+
+// The names that the object gives, with what the engine says about each.
+std::vector<ServedModel> models_by_object(const EngineObject& object, const EngineFacts* facts,
+                                          Runtime runtime) {
+  const bool told = facts != nullptr && facts->models.has_value();
+  std::vector<ServedModel> models;
+  for (const std::string& name : object.models) {
+    const ServedModel* known = nullptr;
+    if (told) {
+      for (const ServedModel& served : *facts->models) {
+        if (served.name == name) known = &served;
+      }
+    }
+    if (known != nullptr) {
+      models.push_back(*known);
+    } else if (!told || takes_any_model_name(runtime)) {
+      // One model under another name keeps the context of the one there is.
+      const bool single = told && facts->models->size() == 1;
+      models.push_back({name, {}, single ? facts->models->front().context_max : std::nullopt});
+    }
+  }
+  return models;
+}
+
+class Collector {
+ public:
+  Collector(const TopologyInput& input, EndpointIds& ids, std::vector<std::string>& notes)
+      : input_(input), ids_(ids), notes_(notes) {}
+
+  Result<std::vector<CollectedEngine>> collect() {
+    for (const EngineFacts& facts : input_.found) facts_.emplace(facts.name, &facts);
+    for (const EngineObject& object : input_.objects.engines) IM_TRY(add_object(object));
+    for (const auto& [name, facts] : facts_) IM_TRY(add_found(*facts));
+    IM_TRY(give_ids());
+    std::vector<CollectedEngine> engines;
+    for (auto& [name, engine] : engines_) engines.push_back(std::move(engine));
+    return engines;
+  }
+
+ private:
+  Result<void> add_object(const EngineObject& object) {
+    const auto found = facts_.find(object.name);
+    const EngineFacts* facts = found == facts_.end() ? nullptr : found->second;
+    CollectedEngine engine;
+    engine.pool = object.pool;
+    IM_TRY(set_address(engine.endpoint, object.name, object.url));
+    add_facts(engine.endpoint, facts);
+    if (object.runtime) engine.endpoint.runtime = *object.runtime;
+    if (!object.models.empty()) {
+      engine.endpoint.models = models_by_object(object, facts, engine.endpoint.runtime);
+    }
+    engine.endpoint.weight = object.weight;
+    if (object.in_flight_max) {
+      engine.endpoint.in_flight_max = *object.in_flight_max;
+      engine.limit_is_own = true;
+    }
+    if (object.drain && engine.endpoint.state != EndpointState::kDown) {
+      engine.endpoint.state = EndpointState::kDraining;
+      engine.endpoint.state_reason = "its object says drain";
+    }
+    set_key(engine.endpoint, object);
+    finish(std::move(engine));
+    return {};
+  }
+
+  Result<void> add_found(const EngineFacts& facts) {
+    if (engines_.contains(facts.name)) return {};
+    CollectedEngine engine;
+    IM_TRY(set_address(engine.endpoint, facts.name, facts.url));
+    if (addresses_.contains(engine.endpoint.authority)) return {};
+    add_facts(engine.endpoint, &facts);
+    finish(std::move(engine));
+    return {};
+  }
+
+  static Result<void> set_address(Endpoint& endpoint, const std::string& name,
+                                  const std::string& url) {
+    auto address = parse_engine_url(url);
+    if (!address) {
+      return fail(ErrorCode::kInvalidConfig,
+                  fmt::format("the url of engine \"{}\": {}", name, address.error().detail), "url");
+    }
+    endpoint.name = name;
+    endpoint.host = std::move(address->host);
+    endpoint.port = address->port;
+    endpoint.authority = std::move(address->authority);
+    return {};
+  }
+
+  void add_facts(Endpoint& endpoint, const EngineFacts* facts) {
+    if (facts == nullptr) {
+      endpoint.state_reason = "not yet asked";
+      return;
+    }
+    if (facts->runtime) endpoint.runtime = *facts->runtime;
+    endpoint.version = facts->version;
+    endpoint.concurrency_max = facts->concurrency_max;
+    endpoint.state = facts->state;
+    endpoint.state_reason = facts->reason;
+    endpoint.state_since = facts->since;
+    if (!facts->models) return;
+    endpoint.models = *facts->models;
+    if (endpoint.models.size() > kModelsPerEngineMax) {
+      notes_.push_back(fmt::format("engine \"{}\" serves {} models; only the first {} are used",
+                                   facts->name, endpoint.models.size(), kModelsPerEngineMax));
+      endpoint.models.resize(kModelsPerEngineMax);
+    }
+  }
+
+  void set_key(Endpoint& endpoint, const EngineObject& object) {
+    if (object.api_key_env.empty()) return;
+    const auto key = input_.api_keys.find(object.api_key_env);
+    if (key != input_.api_keys.end() && !key->second.empty()) {
+      endpoint.api_key = key->second;
+      return;
+    }
+    notes_.push_back(
+        fmt::format("engine \"{}\": environment variable {} is not set; requests go without a key",
+                    object.name, object.api_key_env));
+  }
+
+  void finish(CollectedEngine engine) {
+    addresses_.insert(engine.endpoint.authority);
+    std::string name = engine.endpoint.name;
+    engines_.emplace(std::move(name), std::move(engine));
+  }
+
+  // Another address under the same name is another engine: its load and cache are not the old
+  // one's.
+  static std::string key_of(const Endpoint& endpoint) {
+    return fmt::format("{} {}", endpoint.name, endpoint.authority);
+  }
+
+  Result<void> give_ids() {
+    std::set<std::string, std::less<>> live;
+    for (const auto& [name, engine] : engines_) live.insert(key_of(engine.endpoint));
+    ids_.keep_only(live, input_.now);
+    for (auto& [name, engine] : engines_) {
+      auto id = ids_.assign(key_of(engine.endpoint), input_.now);
+      if (!id) return std::unexpected(id.error());
+      engine.endpoint.id = *id;
+    }
+    return {};
+  }
+
+  const TopologyInput& input_;
+  EndpointIds& ids_;
+  std::vector<std::string>& notes_;
+  std::map<std::string, const EngineFacts*> facts_;
+  std::map<std::string, CollectedEngine> engines_;
+  std::set<std::string> addresses_;
+};
+
+}  // namespace
+
+Result<std::vector<CollectedEngine>> collect_engines(const TopologyInput& input, EndpointIds& ids,
+                                                     std::vector<std::string>& notes) {
+  return Collector(input, ids, notes).collect();
+}
+
+}  // namespace infermesh
