@@ -243,7 +243,7 @@ void FactsReader::enter(const Token& token, Context context) {
   contexts_[token.depth + 1U] = context;
   key_act_ = Act::kSkip;
   // Lists of numbers are text as written: begun at the bracket, ended with it.
-  if (context == Context::kTokenList) prompt_.begin_capture(Capture::kRaw, token.begin);
+  if (context == Context::kTokenList) prompt_.begin_capture(Capture::kTokens, token.begin);
 }
 
 void FactsReader::end_container(const Token& token) {
@@ -354,7 +354,7 @@ void FactsReader::number_piece(const Token& token) {
       if (token.first && !prompt_.capturing()) {
         contexts_[token.depth] = Context::kTokenList;
         prompt_.count_text();
-        prompt_.begin_capture(Capture::kRaw, token.begin);
+        prompt_.begin_capture(Capture::kTokens, token.begin);
       }
       [[fallthrough]];
     case Act::kToken:

@@ -79,7 +79,7 @@ void PromptText::end_billing_text() {
 void PromptText::begin_capture(Capture capture, std::uint64_t from) {
   capture_ = capture;
   capture_from_ = from;
-  if (capture == Capture::kRaw) begin_text();
+  if (capture == Capture::kRaw || capture == Capture::kTokens) begin_text();
   if (capture == Capture::kDigest || capture == Capture::kSalt) digest_.restart();
 }
 
@@ -89,6 +89,8 @@ void PromptText::flush(std::uint64_t until) {
   capture_from_ = until;
   if (capture_ == Capture::kRaw) {
     add_text(span);
+  } else if (capture_ == Capture::kTokens) {
+    hash(span);
   } else {
     digest_.feed(span);
   }

@@ -17,6 +17,7 @@ constexpr std::int64_t kMediaTokens = 576;  // estimate for one image, audio or 
 enum class Capture : std::uint8_t {
   kNone,
   kRaw,     // the bytes are prompt text
+  kTokens,  // the same, but their numbers are counted one by one
   kDigest,  // their hash stands for them
   kSalt,    // their hash keeps prompts apart
 };

@@ -1,0 +1,94 @@
+#include "wire/openai/stream_inspector.h"
+
+#include "base/text.h"
+#include "wire/json/write.h"
+
+namespace infermesh::openai {
+namespace {
+
+bool is_chunk_stream(Api api) {
+  return api != Api::kResponses && api != Api::kMessages;
+}
+
+bool ends_responses(std::string_view type) {
+  return type == "response.completed" || type == "response.incomplete" ||
+         type == "response.failed" || type == "response.cancelled";
+}
+
+}  // namespace
+
+StreamInspector::StreamInspector(Api api, UsageEvents usage_events)
+    : api_(api), usage_events_(usage_events), scan_(api) {
+  scan_.begin();
+}
+
+StreamVerdict StreamInspector::on_event(std::string_view event, std::string_view data) {
+  scan_.begin();
+  if (ended_ || failed_ || data.empty()) return {.action = StreamAction::kDrop};
+  if (trim(data) == "[DONE]") return done_mark();
+
+  if (!scan_.feed(data) || !scan_.finish() || !scan_.is_object()) {
+    failed_ = true;
+    return {.action = StreamAction::kBad};
+  }
+  if (const auto sequence = scan_.sequence_number()) {
+    next_sequence_ = static_cast<std::uint64_t>(*sequence) + 1;
+  }
+  if (!scan_.finish_reason().empty()) {
+    finish_reason_ = scan_.finish_reason();
+    ++finish_reasons_;
+  }
+  const std::string_view type = scan_.type().empty() ? event : scan_.type();
+  if (scan_.has_error() || type == "error" || event == "error") {
+    failed_ = true;
+    error_ = normalize_upstream_error(api_, 0, "application/json", data);
+    return {.action = StreamAction::kError};
+  }
+  StreamVerdict verdict = judge(type);
+  if (verdict.content) ++content_events_;
+  return verdict;
+}
+
+StreamVerdict StreamInspector::judge(std::string_view type) {
+  if (api_ == Api::kMessages) {
+    ended_ = type == "message_stop";
+    return {ended_ ? StreamAction::kEnd : StreamAction::kRelay,
+            type == "content_block_delta" && scan_.has_content()};
+  }
+  if (api_ == Api::kResponses) {
+    ended_ = ends_responses(type);
+    failed_ = type == "response.failed";
+    return {ended_ ? StreamAction::kEnd : StreamAction::kRelay,
+            type.ends_with(".delta") && scan_.has_content()};
+  }
+  const bool only_usage = scan_.has_usage() && scan_.has_empty_choices();
+  if (only_usage && usage_events_ == UsageEvents::kStrip) return {.action = StreamAction::kDrop};
+  return {StreamAction::kRelay, scan_.has_content()};
+}
+
+StreamVerdict StreamInspector::done_mark() {
+  // The other streams have an end of their own; a mark after or instead of it is not part of them.
+  if (!is_chunk_stream(api_)) return {.action = StreamAction::kDrop};
+  ended_ = true;
+  return {.action = StreamAction::kEnd};
+}
+
+Tokens StreamInspector::output_tokens() const {
+  return usage().output.value_or(Tokens(static_cast<std::int64_t>(content_events_)));
+}
+
+std::string with_model(std::string_view text, std::span<const EditPoint> models,
+                       std::string_view model) {
+  const std::string quoted = json::quoted(model);
+  std::string out;
+  out.reserve(text.size() + quoted.size());
+  std::size_t at = 0;
+  for (const EditPoint& point : models) {
+    out.append(text.substr(at, point.begin - at)).append(quoted);
+    at = point.end;
+  }
+  out.append(text.substr(at));
+  return out;
+}
+
+}  // namespace infermesh::openai
