@@ -317,6 +317,17 @@ TEST(RequestHead, ALongHeadFedByteByByteEndsWhereItShould) {
   EXPECT_EQ(progress->consumed, bytes.size());
 }
 
+TEST(HeadScan, ControlBytesAreFoundAtEveryPlace) {
+  for (std::size_t at = 0; at < 20; ++at) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string value(20, 'v');
+      value[at] = static_cast<char>(byte);
+      const bool allowed = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+      EXPECT_EQ(is_field_content(value), allowed) << at << " " << byte;
+    }
+  }
+}
+
 TEST(Headers, HopByHopNamesAreKnownInAnyCase) {
   EXPECT_TRUE(is_hop_by_hop("Connection"));
   EXPECT_TRUE(is_hop_by_hop("TRANSFER-ENCODING"));

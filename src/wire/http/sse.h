@@ -34,6 +34,8 @@ class SseSplitter {
  public:
   explicit SseSplitter(std::size_t event_bytes_max = kSseEventBytesMax)
       : event_bytes_max_(event_bytes_max) {}
+  SseSplitter(const SseSplitter&) = delete;  // it views its own memory
+  SseSplitter& operator=(const SseSplitter&) = delete;
 
   // `bytes` must stay valid until next() has answered nullopt; call next() until then before the
   // next push.
