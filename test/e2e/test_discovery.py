@@ -4,11 +4,8 @@ import json
 import time
 
 from harness import fake_engine as fe
-from harness.process import ROOT
 from harness.wait import eventually
 from harness.wire import address_of
-
-FIXTURES = ROOT / "test" / "e2e" / "fixtures"
 
 
 def up(start, ports, **settings):
@@ -42,6 +39,15 @@ def test_several_runtimes_are_found_together(start, fake, llama, sim_engine):
     told = mesh.program.out() + mesh.log()
     for word in ("llama", "vllm", "tiny-llama", "sim"):
         assert word in told, told
+
+
+@pytest.mark.parametrize("owner", ["vllm", "sglang", "llamacpp"])
+def test_a_runtime_is_known_by_what_its_models_say(start, fake, owner):
+    one = fake()
+    one.owned_by = owner
+    mesh = up(start, [one.port])
+    mesh.wait_ready(1)
+    assert runtimes(mesh) == [owner]
 
 
 def test_an_engine_that_comes_later_is_found(start, fake):

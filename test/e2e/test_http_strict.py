@@ -393,10 +393,15 @@ def test_models_allow_get_only(mesh_and_engine):
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_body_that_is_not_json_by_its_type_is_415(mesh_and_engine, route):
     mesh, _ = mesh_and_engine
-    answer = mesh.post(
-        route, b"model=m", headers={"content-type": "application/x-www-form-urlencoded"}
-    )
+    answer = mesh.post(route, b"<m/>", headers={"content-type": "application/xml"})
     assert answer.status == 415
+
+
+def test_what_curl_calls_its_data_is_let_through(mesh_and_engine):
+    """curl -d announces form data whatever it sends."""
+    mesh, _ = mesh_and_engine
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert mesh.post("/v1/chat/completions", BODY, headers=form).status == 200
 
 
 @pytest.mark.parametrize(

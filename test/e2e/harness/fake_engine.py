@@ -178,6 +178,7 @@ class Connection(asyncio.Protocol):
 class FakeEngine:
     def __init__(self, models: tuple[str, ...] = ("m",), port: int = 0):
         self.models = models
+        self.owned_by = "fake"  # by which a router tells runtimes apart
         self.heard: list[Heard] = []
         self.polls: list[Heard] = []
         self.script: list[Reply] = []
@@ -207,7 +208,7 @@ class FakeEngine:
             await json_reply({"error": {"message": "Not Found", "code": 404}}, 404)(exchange)
             return
         data = [
-            {"id": name, "object": "model", "created": 1, "owned_by": "fake"}
+            {"id": name, "object": "model", "created": 1, "owned_by": self.owned_by}
             for name in self.models
         ]
         await json_reply({"object": "list", "data": data})(exchange)
