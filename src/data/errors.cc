@@ -1,0 +1,127 @@
+#include "data/errors.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "data/exchange.h"
+#include "wire/openai/error_body.h"
+
+namespace infermesh::data {
+namespace {
+
+openai::ErrorFamily family_of(std::optional<Api> api) {
+  return api ? openai::error_family(*api) : openai::ErrorFamily::kOpenai;
+}
+
+void write_error(Reply& reply, const openai::ErrorReply& error) {
+  reply.begin(error.status, error.body.size());
+  for (const auto& [name, value] : error.headers) reply.header(name, value);
+}
+
+std::string list_names(const MeshView& view) {
+  std::string names;
+  std::size_t shown = 0;
+  for (const Model& model : view.models) {
+    if (shown++ == 5) return names + ", ...";
+    if (!names.empty()) names += ", ";
+    names += model.name;
+  }
+  return names;
+}
+
+// One clause per engine: "e1 is down (connection refused)".
+std::string why_not(const MeshView& view, const CandidateNote& note) {
+  const Endpoint* endpoint = view.endpoint(note.endpoint);
+  if (endpoint == nullptr) return "an engine has gone";
+  switch (note.rejection) {
+    case Rejection::kTried:
+      return fmt::format("{} has just failed", endpoint->name);
+    case Rejection::kNotReady:
+      if (endpoint->state_reason.empty())
+        return fmt::format("{} is {}", endpoint->name, to_string(endpoint->state));
+      return fmt::format("{} is {} ({})", endpoint->name, to_string(endpoint->state),
+                         endpoint->state_reason);
+    case Rejection::kTooLong:
+      return fmt::format("the prompt does not fit {}", endpoint->name);
+    default:
+      return fmt::format("{} is {}", endpoint->name, to_string(note.rejection));
+  }
+}
+
+}  // namespace
+
+void stamp_request_id(Reply& reply, std::optional<Api> api, const RequestStart& start) {
+  reply.header("x-request-id", start.request_id);
+  if (api == Api::kMessages) reply.header("request-id", start.request_id);
+}
+
+void reply_error(Shard& shard, Reply& reply, const Subject& subject, const Error& error,
+                 const RequestStart& start) {
+  const auto made = openai::error_reply(family_of(subject.api), error, start.request_id);
+  write_error(reply, made);
+  stamp_request_id(reply, subject.api, start);
+  if (error.code == ErrorCode::kMethodNotAllowed && !error.param.empty())
+    reply.header("allow", error.param);
+  reply.finish(made.body);
+  shard.meter.refused(error.code);
+}
+
+void reply_refusal(Exchange& exchange, const UpstreamRefusal& refusal) {
+  Reply& reply = exchange.parts.reply;
+  const auto made = openai::error_reply(openai::error_family(exchange.facts.api), refusal.error,
+                                        exchange.parts.start.request_id);
+  write_error(reply, made);
+  exchange.stamp_decision_headers();
+  if (!refusal.retry_after.empty()) reply.header("retry-after", refusal.retry_after);
+  if (!refusal.retry_after_ms.empty()) reply.header("retry-after-ms", refusal.retry_after_ms);
+  if (!refusal.should_retry.empty()) reply.header("x-should-retry", refusal.should_retry);
+  reply.finish(made.body);
+}
+
+void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
+                    const RouteMatch& match, const RequestStart& start) {
+  Error error{ErrorCode::kUnknownPath, fmt::format("There is no route {}.", head.path), {}};
+  if (match.status == RouteStatus::kWrongMethod) {
+    error = {ErrorCode::kMethodNotAllowed,
+             fmt::format("{} takes {}, not {}.", head.path, match.allow, head.method), match.allow};
+  }
+  const bool anthropic = head.path.ends_with("/messages");
+  reply_error(
+      shard, reply,
+      {anthropic ? std::optional(Api::kMessages) : std::nullopt, head.method, head.path, {}}, error,
+      start);
+}
+
+Error unknown_model(const MeshView& view, std::string_view model) {
+  std::vector<std::string> names;
+  names.reserve(view.names.size());
+  for (const auto& [name, id] : view.names) names.push_back(name);
+  std::string detail = fmt::format("The model '{}' is not served here.", model.substr(0, 200));
+  const auto near = nearest(model.substr(0, 200), names, 3);
+  if (!near.empty()) {
+    detail += fmt::format(" Nearest: {}.", fmt::join(near, ", "));
+  } else if (!names.empty()) {
+    detail += fmt::format(" Served: {}.", list_names(view));
+  } else {
+    detail += " No engine has been found yet.";
+  }
+  return {ErrorCode::kModelNotFound, std::move(detail), "model"};
+}
+
+Error no_engine(const MeshView& view, const Model& model, const Decision& decision,
+                std::span<const EndpointId>) {
+  std::string detail = fmt::format("No engine can take '{}' now", model.name);
+  std::size_t told = 0;
+  for (const CandidateNote& note : decision.notes) {
+    if (told == 4) {
+      detail += ", ...";
+      break;
+    }
+    detail += told++ == 0 ? ": " : ", ";
+    detail += why_not(view, note);
+  }
+  if (decision.candidates_total == 0) detail += ": none serves it";
+  return {decision.refusal, detail + ".", {}};
+}
+
+}  // namespace infermesh::data

@@ -1,0 +1,416 @@
+#include "data/exchange.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "core/health/retry.h"
+#include "core/route/pipeline.h"
+#include "data/attempt.h"
+#include "data/errors.h"
+#include "wire/http/write.h"
+#include "wire/openai/error_body.h"
+
+namespace infermesh::data {
+namespace {
+
+constexpr std::string_view kPing = ": ping\n\n";
+constexpr std::string_view kAnthropicPing = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+
+openai::FactsOptions facts_options(const Shard& shard) {
+  openai::FactsOptions options;
+  options.block_bytes = shard.settings.prefix_block_bytes;
+  for (const Pool& pool : shard.view->pools) {
+    if (!pool.policy.session_body_key.empty())
+      options.session_body_key = pool.policy.session_body_key;
+  }
+  return options;
+}
+
+// What a body may call itself. curl -d says form-urlencoded whatever the data is, so that is let
+// through as JSON.
+bool is_json_type(std::string_view type) {
+  const std::string name = lower(trim(type.substr(0, type.find(';'))));
+  return name.empty() || name == "application/json" || name.ends_with("+json") ||
+         name == "text/plain" || name == "application/x-www-form-urlencoded" || name == "*/*";
+}
+
+std::optional<Duration> header_duration(const http::Headers& headers, std::string_view name,
+                                        Duration unit) {
+  const auto value = http::find(headers, name);
+  if (!value) return std::nullopt;
+  const auto number = parse_u64(trim(value->substr(0, value->find('.'))));
+  if (!number || *number == 0 || *number > 86'400'000) return std::nullopt;
+  return unit * static_cast<std::int64_t>(*number);
+}
+
+}  // namespace
+
+Exchange::Exchange(const ExchangeParts& given)
+    : parts(given),
+      reader(given.route.api, facts_options(given.shard)),
+      body(given.head, reader, given.shard.settings.body_bytes_max),
+      view(given.shard.view) {
+  record.request_id = parts.start.request_id;
+  record.received = parts.start.received_wall;
+  last_write_ = parts.start.received;
+}
+
+port::Task<void> Exchange::run() {
+  const auto served = co_await serve();
+  if (!served) end_with(served.error());
+  finish_record();
+}
+
+port::Task<Step<>> Exchange::serve() {
+  if (auto checked = check_head(); !checked) co_return checked;
+  parts.waiter.total_deadline = parts.start.received + parts.shard.settings.total_timeout;
+  if (auto read = co_await intake(); !read) co_return read;
+  if (auto found = resolve(); !found) co_return found;
+  co_return co_await run_attempts();
+}
+
+Step<> Exchange::check_head() {
+  const auto type = http::find(parts.head.headers, "content-type");
+  if (type && !is_json_type(*type)) {
+    return stop(
+        {ErrorCode::kUnsupportedMediaType,
+         fmt::format("The body is announced as {}; this route takes application/json.", *type),
+         {}});
+  }
+  if (parts.head.expect_continue && !body.complete()) parts.client.out.write(http::kContinue);
+  return {};
+}
+
+port::Task<Step<>> Exchange::intake() {
+  const config::Settings& settings = parts.shard.settings;
+  parts.waiter.watch_client = false;
+  while (true) {
+    const auto pumped = body.pump(parts.client, parts.shard.scratch);
+    if (!pumped) co_return stop(pumped.error());
+    if (*pumped == RequestBody::Step::kClientGone)
+      co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+    if (body.complete() || reader.ready_to_route(settings.prompt_bytes_wanted)) break;
+    if (*pumped == RequestBody::Step::kProgress) {
+      parts.waiter.phase_deadline = parts.shard.loop.now() + settings.client_body_timeout;
+    }
+    const auto woken = co_await wait();
+    if (!woken) co_return std::unexpected(woken.error());
+    if (*woken == Wake::kPhaseDeadline) {
+      co_return stop(
+          {ErrorCode::kRequestTimeout, "The rest of the body did not arrive in time.", {}});
+    }
+  }
+  intake_time = parts.shard.loop.now() - parts.start.received;
+  facts = reader.facts();
+  read_head_facts();
+  co_return Step<>{};
+}
+
+void Exchange::read_head_facts() {
+  const http::Headers& headers = parts.head.headers;
+  facts.deadline = kNever;
+  if (body.announced() > 0) facts.body_bytes = Bytes(static_cast<std::int64_t>(body.announced()));
+  for (const auto& limit : {header_duration(headers, "x-infermesh-timeout-ms", 1ms),
+                            header_duration(headers, "x-stainless-read-timeout", 1s)}) {
+    if (limit) facts.deadline = std::min(facts.deadline, parts.start.received + *limit);
+  }
+  if (const auto priority = http::find(headers, "x-infermesh-priority")) {
+    if (iequals(*priority, "low")) facts.priority = Priority::kLow;
+    if (iequals(*priority, "normal")) facts.priority = Priority::kNormal;
+    if (iequals(*priority, "high")) facts.priority = Priority::kHigh;
+  }
+}
+
+Step<> Exchange::resolve() {
+  view = parts.shard.view;
+  if (facts.model.empty()) {
+    const bool names_optional = facts.api == Api::kTokenize || facts.api == Api::kDetokenize;
+    if (!names_optional || view->models.size() != 1) {
+      return stop({ErrorCode::kMissingRequiredParameter, "The body has no \"model\".", "model"});
+    }
+    facts.model = view->models.front().name;
+  }
+  model = view->find_model(facts.model);
+  if (model == nullptr) return stop(unknown_model(*view, facts.model));
+  pool = &view->pools[model->pool.value];
+  record.pool = pool->spec.name;
+  const RoutingPolicyObject& policy = model->policy ? *model->policy : pool->policy;
+  if (const auto key = http::find(parts.head.headers, policy.session_header);
+      key && !key->empty()) {
+    facts.session_key = openai::session_key(*key);
+  }
+  record.facts = facts;
+  record.facts.blocks.clear();
+  parts.waiter.total_deadline =
+      std::min(facts.deadline, parts.start.received + pool->spec.total_timeout);
+  if (facts.stream) {
+    parts.waiter.keepalive_due = parts.start.received + parts.shard.settings.sse_keepalive_first;
+  }
+  return {};
+}
+
+port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> tried) {
+  Shard& shard = parts.shard;
+  const Instant queue_deadline = shard.loop.now() + pool->spec.queue_timeout;
+  Admission::Ticket ticket(shard.admission, parts.waiter.wake);
+  while (true) {
+    const bool my_turn = ticket.granted() || !shard.admission.has_waiting(pool->id);
+    Decision decision;
+    decision.wait = true;
+    if (my_turn) {
+      view = shard.view;
+      model = view->find_model(facts.model);
+      if (model == nullptr) co_return stop(unknown_model(*view, facts.model));
+      pool = &view->pools[model->pool.value];
+      decision = route::decide({*view, shard.loads, &shard.prefixes, *model, facts, tried},
+                               shard.route_state, shard.rng, shard.loop.now());
+      if (decision.endpoint) {
+        shard.meter.decided(pool->spec.name, decision);
+        co_return decision;
+      }
+    }
+    if (!decision.wait) co_return stop(no_engine(*view, *model, decision, tried));
+    const auto entered =
+        ticket.enter(*pool, facts.priority, std::min(queue_deadline, facts.deadline));
+    if (!entered) {
+      shard.meter.shed(pool->spec.name, entered.error().code);
+      co_return stop(entered.error());
+    }
+    parts.waiter.phase_deadline = std::min(queue_deadline, facts.deadline);
+    while (!ticket.granted() && !ticket.shed()) {
+      const auto woken = co_await wait();
+      if (!woken) co_return std::unexpected(woken.error());
+      if (*woken == Wake::kPhaseDeadline) {
+        shard.meter.shed(pool->spec.name, ErrorCode::kQueueDeadline);
+        co_return stop({ErrorCode::kQueueDeadline,
+                        fmt::format("All engines of pool {} stayed busy for {}.", pool->spec.name,
+                                    human_duration(pool->spec.queue_timeout)),
+                        {}});
+      }
+    }
+    record.queued = shard.loop.now() - parts.start.received;
+    if (ticket.shed()) {
+      shard.meter.shed(pool->spec.name, ErrorCode::kShed);
+      co_return stop(
+          {ErrorCode::kShed, "A request of higher priority took the place in the queue.", {}});
+    }
+  }
+}
+
+port::Task<Step<>> Exchange::pause(Duration duration) {
+  parts.waiter.phase_deadline = parts.shard.loop.now() + duration;
+  while (true) {
+    const auto woken = co_await wait();
+    if (!woken) co_return std::unexpected(woken.error());
+    if (*woken == Wake::kPhaseDeadline) co_return Step<>{};
+  }
+}
+
+// How long to wait before another try; nothing when there is to be none. `tried` has the failed
+// engine last.
+std::optional<Duration> Exchange::retry_delay(const Outcome& outcome,
+                                              std::vector<EndpointId>& tried) {
+  Shard& shard = parts.shard;
+  const bool elsewhere =
+      std::any_of(model->endpoints.begin(), model->endpoints.end(), [&](EndpointId id) {
+        const Endpoint* other = view->endpoint(id);
+        const bool usable = other != nullptr && (other->state == EndpointState::kReady ||
+                                                 other->state == EndpointState::kSuspect);
+        return usable && std::find(tried.begin(), tried.end(), id) == tried.end();
+      });
+  const health::RetryQuestion question{
+      .outcome = outcome,
+      .attempts = static_cast<std::uint32_t>(record.attempts.size()),
+      .attempts_max = pool->spec.attempts_max,
+      .now = shard.loop.now(),
+      .deadline = parts.waiter.total_deadline,
+      .elsewhere = elsewhere ? health::Elsewhere::kAvailable : health::Elsewhere::kNone};
+  const auto answer = health::should_retry(question, shard.retry_budget(*pool), shard.rng);
+  record.attempts.back().retry = health::to_string(answer.verdict);
+  if (answer.verdict == health::RetryVerdict::kBudget) shard.meter.retry_refused();
+  if (answer.verdict != health::RetryVerdict::kRetry) return std::nullopt;
+  if (!elsewhere) tried.clear();  // the same engine again is better than none
+  return answer.delay;
+}
+
+port::Task<Step<>> Exchange::run_attempts() {
+  Shard& shard = parts.shard;
+  std::vector<EndpointId> tried;
+  std::optional<AttemptFailure> failure;
+  shard.retry_budget(*pool).on_request(shard.loop.now());
+  for (std::uint32_t number = 1;; ++number) {
+    auto decision = co_await next_decision(tried);
+    if (!decision) {
+      const bool nothing_left =
+          failure && decision.error().error.code == ErrorCode::kNoHealthyBackend;
+      if (!nothing_left) co_return std::unexpected(decision.error());
+      break;
+    }
+    last_reason = to_string(decision->reason);
+    Attempt attempt(*this, std::move(*decision), number);
+    auto ended = co_await attempt.run();
+    if (!ended) co_return std::unexpected(ended.error());
+    if (!*ended) co_return Step<>{};
+    failure = std::move(*ended);
+    const Outcome& outcome = attempt.settle();
+    tried.push_back(attempt.endpoint());
+    const auto retry = retry_delay(outcome, tried);
+    if (!retry) break;
+    shard.meter.retried(outcome.kind);
+    if (*retry > Duration::zero()) {
+      if (auto waited = co_await pause(*retry); !waited) co_return waited;
+    }
+  }
+  if (failure->refusal && !in_stream) {
+    if (!body.complete()) parts.reply.close_after();
+    reply_refusal(*this, *failure->refusal);
+    record.error_code = failure->refusal->error.code;
+    co_return Step<>{};
+  }
+  co_return stop(std::move(failure->error));
+}
+
+port::Task<Step<Wake>> Exchange::wait() {
+  while (true) {
+    const Wake woken = co_await parts.waiter.wait();
+    switch (woken) {
+      case Wake::kProgress:
+      case Wake::kPhaseDeadline:
+        co_return woken;
+      case Wake::kKeepalive:
+        send_keepalive();
+        break;
+      case Wake::kTotalDeadline:
+        co_return stop({ErrorCode::kDeadlineExceeded,
+                        fmt::format("The answer was not complete after {}.",
+                                    human_duration(parts.shard.loop.now() - parts.start.received)),
+                        {}});
+      case Wake::kClientGone:
+        co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+      case Wake::kStopped:
+        co_return std::unexpected(
+            Stop{Stop::Kind::kStopped,
+                 {ErrorCode::kDraining, "This router stops and could not wait longer.", {}}});
+    }
+  }
+}
+
+port::Task<Step<>> Exchange::drain_client() {
+  const Duration patience = parts.shard.settings.client_stall_timeout;
+  OutBuffer& out = parts.client.out;
+  parts.waiter.phase_deadline = parts.shard.loop.now() + patience;
+  std::size_t left = out.kept_bytes();
+  while (out.blocked()) {
+    if (parts.client.stream.may_write()) out.flush();
+    if (!out.blocked()) break;
+    if (out.kept_bytes() < left) parts.waiter.phase_deadline = parts.shard.loop.now() + patience;
+    left = out.kept_bytes();
+    const auto woken = co_await wait();
+    if (!woken) co_return std::unexpected(woken.error());
+    if (*woken == Wake::kPhaseDeadline) {
+      parts.client.stream.close(port::CloseMode::kReset);
+      co_return stop({ErrorCode::kClientTooSlow,
+                      fmt::format("The client read nothing for {}.", human_duration(patience)),
+                      {}});
+    }
+  }
+  note_client_write();
+  co_return Step<>{};
+}
+
+void Exchange::begin_stream() {
+  if (in_stream) return;
+  in_stream = true;
+  Reply& reply = parts.reply;
+  if (!body.complete()) reply.close_after();
+  reply.begin(200, std::nullopt);
+  reply.header("content-type", "text/event-stream; charset=utf-8");
+  reply.header("cache-control", "no-cache");
+  reply.header("x-accel-buffering", "no");
+  stamp_decision_headers();
+}
+
+void Exchange::note_content() {
+  const Instant now = parts.shard.loop.now();
+  if (first_token_at == kNever) {
+    first_token_at = now;
+  } else {
+    parts.shard.meter.token_gap(*model, now - last_content_);
+  }
+  last_content_ = now;
+}
+
+void Exchange::stamp_decision_headers() {
+  stamp_request_id(parts.reply, facts.api, parts.start);
+  if (!parts.shard.settings.decision_headers || last_engine.empty()) return;
+  parts.reply.header("x-infermesh-engine", last_engine);
+  parts.reply.header("x-infermesh-attempts", fmt::format("{}", record.attempts.size()));
+  parts.reply.header("x-infermesh-reason", last_reason);
+}
+
+void Exchange::send_keepalive() {
+  const Duration every = parts.shard.settings.sse_keepalive_every;
+  const Instant now = parts.shard.loop.now();
+  const Instant due = last_write_ + every;
+  if (in_stream && due > now) {
+    parts.waiter.keepalive_due = due;
+    return;
+  }
+  begin_stream();
+  if (!parts.client.out.blocked())
+    parts.reply.body(facts.api == Api::kMessages ? kAnthropicPing : kPing);
+  note_client_write();
+  parts.waiter.keepalive_due = now + every;
+}
+
+Subject Exchange::subject() const {
+  return {facts.api, parts.head.method, parts.head.path, facts.model};
+}
+
+void Exchange::end_with(const Stop& why) {
+  Reply& reply = parts.reply;
+  if (why.kind == Stop::Kind::kClientGone) {
+    record.error_code = error_info(ErrorCode::kClientClosed).name;
+    parts.shard.meter.cancelled(parts.route.api);
+    return reply.abort();
+  }
+  record.error_code = error_info(why.error.code).name;
+  if (why.error.code == ErrorCode::kClientTooSlow) {
+    parts.shard.meter.client_stalled();
+    return reply.abort();
+  }
+  if (in_stream) {
+    parts.shard.meter.refused(why.error.code);
+    if (model != nullptr) parts.shard.meter.stream_broken(*model, why.error.code);
+    const std::string frame =
+        why.said ? openai::error_event(facts.api, *why.said, parts.start.request_id,
+                                       next_sequence_number)
+                 : openai::error_event(facts.api, why.error, parts.start.request_id,
+                                       next_sequence_number);
+    reply.body(frame);
+    return reply.abort();
+  }
+  if (reply.head_sent()) return reply.abort();
+  if (!body.complete()) reply.close_after();
+  reply_error(parts.shard, reply, subject(), why.error, parts.start);
+}
+
+void Exchange::finish_record() {
+  const Instant now = parts.shard.loop.now();
+  record.status = static_cast<std::uint16_t>(parts.reply.status());
+  if (record.error_code == error_info(ErrorCode::kClientClosed).name) record.status = 499;
+  record.total = now - parts.start.received;
+  if (first_token_at != kNever) record.ttft = first_token_at - parts.start.received;
+  record.finished = true;
+  parts.shard.meter.finished(*this);
+  parts.shard.decisions.put(std::move(record));
+}
+
+port::Task<void> run_exchange(ExchangeParts parts) {
+  Exchange exchange(parts);
+  co_await exchange.run();
+}
+
+}  // namespace infermesh::data

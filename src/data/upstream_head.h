@@ -1,0 +1,28 @@
+// The request head that goes to an engine, made from the client's: its own headers pass,
+// credentials and everything that belongs to the client's connection do not (protocol rules: RFC
+// 9110 7.6.1).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "wire/http/head.h"
+
+namespace infermesh::data {
+
+struct UpstreamHead {
+  std::string_view path;                        // of the route, without a vendor's base
+  std::string_view query;                       // of the client's target
+  std::string_view authority;                   // the engine's host:port
+  std::string_view api_key;                     // the engine's own key, empty when it wants none
+  std::string_view request_id;                  // of this attempt
+  std::optional<std::uint64_t> content_length;  // absent: chunked
+};
+
+std::string make_upstream_head(const http::RequestHead& client, const UpstreamHead& head);
+
+// True for an engine's response header that is passed on to the client.
+bool is_response_header_passed(const http::ResponseHead& head, std::string_view name);
+
+}  // namespace infermesh::data
