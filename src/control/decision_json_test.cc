@@ -64,13 +64,20 @@ DecisionRecord retried_record() {
   for (std::uint16_t id = 0; id < 5; ++id) {
     record.engine_names.emplace_back(EndpointId(id), "e" + std::to_string(id + 1));
   }
-  AttemptRecord first{
-      EndpointId(3), "e4", decide_for(3), {}, "connection reset before the first byte"};
+  AttemptRecord first;
+  first.endpoint = EndpointId(3);
+  first.engine = "e4";
+  first.decision = decide_for(3);
+  first.error = "connection reset before the first byte";
+  first.retry = "retry";
   first.outcome.kind = OutcomeKind::kReset;
   first.outcome.total = 3ms;
   first.decision.notes = {note(3, 0.0, 0.02, 5.9, 1586), note(0, 0.04, 0.025, 5.9, 1586),
                           rejected(4, Rejection::kNotReady)};
-  AttemptRecord second{EndpointId(0), "e1", decide_for(0), {}, ""};
+  AttemptRecord second;
+  second.endpoint = EndpointId(0);
+  second.engine = "e1";
+  second.decision = decide_for(0);
   second.outcome.status = 200;
   second.outcome.first_byte = 212ms;
   second.outcome.total = 6100ms;

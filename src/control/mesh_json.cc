@@ -52,6 +52,7 @@ json::value measured_json(const MeshMoment& moment, const LoadCell& cell) {
   return json::object{
       {"prefill_tokens_per_second", known(cell.prefill_tokens_per_second.load(kRelaxed), 1)},
       {"seconds_per_token", known(cell.seconds_per_token.load(kRelaxed), 6)},
+      {"seconds_per_token_per_stream", known(cell.seconds_per_token_per_stream.load(kRelaxed), 6)},
       {"overhead_seconds", known(cell.overhead_seconds.load(kRelaxed), 6)},
       {"age_ms", age_ms(moment, Instant(Duration(updated_at)))}};
 }
