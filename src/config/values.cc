@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 
 #include "base/text.h"
+#include "config/objects.h"
 #include "core/model/engine_url.h"
 
 namespace infermesh::config {
@@ -31,6 +33,40 @@ Complaint check_bounds(std::string_view text, double value, const Limits& limits
   }
   if (std::isinf(limits.max)) return fmt::format("{} is below {}", text, show(limits.min));
   return fmt::format("{} is out of bounds, {} to {}", text, show(limits.min), show(limits.max));
+}
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool is_made_of(std::string_view text, std::string_view marks) {
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return is_letter_or_digit(c) || marks.find(c) != std::string_view::npos;
+  });
+}
+
+Complaint check_text(std::string_view text, ValueKind kind) {
+  switch (kind) {
+    case ValueKind::kPlain:
+    case ValueKind::kUrl:
+      return {};
+    case ValueKind::kName:
+      if (text.empty()) return "a name is needed";
+      if (text.size() > kObjectNameMax) {
+        return fmt::format("a name of {} characters is over the limit of {}", text.size(),
+                           kObjectNameMax);
+      }
+      if (is_letter_or_digit(text[0]) && is_made_of(text, "._:/@+-")) return {};
+      return fmt::format(
+          "\"{}\" is not a name: letters, digits and . _ : / @ + -, a letter or digit first", text);
+    case ValueKind::kVariable:
+      if (!text.empty() && (text[0] < '0' || text[0] > '9') && is_made_of(text, "_")) return {};
+      return fmt::format("\"{}\" is not the name of an environment variable", text);
+    case ValueKind::kHeader:
+      if (!text.empty() && is_made_of(text, "!#$%&'*+-.^_`|~")) return {};
+      return fmt::format("\"{}\" is not the name of an HTTP header", text);
+  }
+  return {};
 }
 
 std::string show_count(double value) {
@@ -67,7 +103,8 @@ Complaint read_value(std::string_view text, std::string& into, const Limits& lim
     into = url->text();
     return {};
   }
-  into = text;
+  if (Complaint complaint = check_text(text, limits.kind); !complaint.empty()) return complaint;
+  into = limits.kind == ValueKind::kHeader ? lower(text) : std::string(text);
   return {};
 }
 

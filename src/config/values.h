@@ -23,7 +23,14 @@ struct HostPort {
 };
 std::string to_string(const HostPort& address);  // "127.0.0.1:6400", "[::1]:6400"
 
-enum class ValueKind : std::uint8_t { kPlain, kUrl };  // what a text is checked for
+// What a text is checked for.
+enum class ValueKind : std::uint8_t {
+  kPlain,
+  kUrl,       // an engine's or admin URL; kept in its full form
+  kName,      // of an object or model
+  kVariable,  // of an environment variable
+  kHeader,    // of an HTTP header; kept in lower case
+};
 
 constexpr double kNoMaximum = std::numeric_limits<double>::infinity();
 
