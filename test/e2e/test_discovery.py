@@ -3,6 +3,7 @@
 import json
 import time
 
+import pytest
 from harness import fake_engine as fe
 from harness.wait import eventually
 from harness.wire import address_of
