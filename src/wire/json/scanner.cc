@@ -33,20 +33,7 @@ void Scanner::feed(std::string_view bytes) {
 }
 
 Token Scanner::next() {
-  switch (mode_) {
-    case Mode::kFailed:
-      return Token{.kind = TokenKind::kError, .begin = offset(), .end = offset()};
-    case Mode::kString:
-      if (at_ == end_) return {};
-      return string_piece(false, offset());
-    case Mode::kNumber:
-      if (at_ == end_) return {};
-      return number_piece(false);
-    case Mode::kLiteral:
-      return literal_piece();
-    case Mode::kBetween:
-      break;
-  }
+  if (mode_ != Mode::kBetween) return next_piece();
   for (;; ++at_) {
     while (at_ != end_ && is_space(*at_)) ++at_;
     if (at_ == end_) return {};
@@ -79,6 +66,15 @@ Token Scanner::next() {
         return fail("unexpected bytes after the end of the value");
     }
   }
+}
+
+Token Scanner::next_piece() {
+  if (mode_ == Mode::kFailed) {
+    return Token{.kind = TokenKind::kError, .begin = offset(), .end = offset()};
+  }
+  if (at_ == end_) return {};
+  if (mode_ == Mode::kString) return string_piece(false, offset());
+  return mode_ == Mode::kNumber ? number_piece(false) : literal_piece();
 }
 
 Token Scanner::begin_value(char c) {
@@ -263,6 +259,9 @@ Token Scanner::number_piece(bool first) {
   const char* const from = at_;
   const std::uint64_t begin = offset();
   if (first) ++at_;
+  if (number_ == Number::kInteger) {  // most numbers are nothing else
+    while (at_ != end_ && is_digit(*at_)) ++at_;
+  }
   while (at_ != end_ && number_takes(*at_)) ++at_;
   const bool last = at_ != end_;
   if (last) {

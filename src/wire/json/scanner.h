@@ -43,7 +43,7 @@ struct Token {
   bool first = true;
   bool last = true;
   std::uint8_t depth = 0;
-  std::string_view text;
+  std::string_view text{};
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
 };
@@ -91,6 +91,7 @@ class Scanner {
     kExponent
   };
 
+  Token next_piece();
   Token begin_value(char c);
   Token begin_string(TokenKind kind);
   Token open(TokenKind kind);

@@ -1,138 +1,19 @@
-// AnswerScan: what is read of an engine's answer, one JSON document at a time: a whole body
-// (ResponseReader) or the data of one stream event (StreamInspector). Usage numbers are kept from
-// document to document, the rest is of the current one. Internal to wire/openai but for Usage and
-// ResponseReader.
-//
-// Usage forms: OpenAI chat/completions/embeddings, Responses, Anthropic, llama.cpp `timings`.
-// Normalised: `prompt` is the whole prompt, its cached part included; `output` includes reasoning.
-// Absent is unknown, never zero.
+// ResponseReader: usage and model name of an answer that is one JSON body, fed as it passes. A body
+// that is not JSON is no failure: it has no usage then. With BodySplicer and SplicePlan{client's
+// name} it puts the client's model name back.
 #pragma once
 
-#include <array>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include "base/ids.h"
-#include "core/model/api.h"
-#include "wire/json/scanner.h"
-#include "wire/openai/splice.h"
+#include "wire/openai/answer_scan.h"
 
 namespace infermesh::openai {
 
-struct Usage {
-  std::optional<Tokens> prompt;
-  std::optional<Tokens> cached;         // of the prompt: read from the engine's cache
-  std::optional<Tokens> cache_written;  // of the prompt: put into it
-  std::optional<Tokens> output;
-  std::optional<Tokens> reasoning;  // of the output
-  bool known() const { return prompt.has_value() || output.has_value(); }
-  bool operator==(const Usage&) const = default;
-};
-
-constexpr std::size_t kAnswerModelsMax =
-    8;  // `model` values noted of one document; later ones stay as they are
-
-class AnswerScan {
- public:
-  // One enumerator a place in the answer that matters; the table is in answer.cc.
-  enum class Node : std::uint8_t {
-    kSkip,
-    kRoot,
-    kResponse,
-    kMessage,
-    kChoices,
-    kChoice,
-    kChoiceDelta,
-    kDelta,
-    kUsage,
-    kPromptDetails,
-    kOutputDetails,
-    kTimings,
-    kError,
-    kObject,
-    kType,
-    kModel,
-    kSequence,
-    kFinish,
-    kContent,
-    kContentList,
-    // Numbers: an index into numbers_.
-    kPromptTokens,
-    kInputTokens,
-    kCompletionTokens,
-    kCachedTokens,
-    kCacheReadTokens,
-    kCacheWriteTokens,
-    kReasoningTokens,
-    kTimingsCached,
-    kTimingsPrompt,
-    kTimingsOutput,
-  };
-
-  explicit AnswerScan(Api api) : api_(api) {}
-
-  void begin();  // the next document
-  // false: not JSON.
-  bool feed(std::string_view bytes);
-  bool finish() { return scanner_.finish(); }
-
-  bool done() const { return scanner_.done(); }
-  bool is_object() const { return is_object_; }
-  bool has_error() const { return has_error_; }
-  bool has_usage() const { return has_usage_; }
-  bool has_empty_choices() const { return has_choices_ && choices_ == 0; }
-  bool has_content() const { return has_content_; }
-  std::string_view type() const { return type_; }
-  std::string_view finish_reason() const { return finish_reason_; }  // the last one, empty: none
-  std::optional<std::int64_t> sequence_number() const { return sequence_; }
-  Usage usage() const;
-  std::span<const EditPoint> models() const { return models_; }
-  std::uint64_t settled_offset() const;
-
- private:
-  static constexpr std::size_t kDepthMax = 8;
-  static constexpr std::size_t kNumbers = 10;
-  static constexpr std::size_t kTextMax = 64;  // of types and finish reasons
-  static constexpr std::uint64_t kModelMax = 4096;
-
-  void take(const json::Token& token);
-  void begin_value(const json::Token& token);
-  void begin_container(const json::Token& token);
-  void string_piece(const json::Token& token);
-  void number_piece(const json::Token& token);
-  std::optional<Tokens> number(Node node) const;
-
-  Api api_;
-  json::Scanner scanner_;
-  std::array<Node, kDepthMax> nodes_{};  // by depth: what the members' container is
-  std::uint32_t subtree_ = ~0U;          // depth of the container that is passed over
-  Node key_node_ = Node::kSkip;
-  Node node_ = Node::kSkip;  // of the value being read
-  std::string key_;
-  std::string text_;
-  std::uint64_t value_begin_ = 0;
-  std::array<std::optional<std::int64_t>, kNumbers> numbers_{};
-  std::string type_;
-  std::string finish_reason_;
-  std::optional<std::int64_t> sequence_;
-  std::vector<EditPoint> models_;
-  std::uint32_t choices_ = 0;
-  bool is_object_ = false;
-  bool has_choices_ = false;
-  bool has_usage_ = false;
-  bool has_error_ = false;
-  bool has_content_ = false;
-};
-
-// Usage and model name of an answer that is one JSON body, fed as it passes. A body that is not
-// JSON is no failure: it has no usage then. With BodySplicer and SplicePlan{client's name} it puts
-// the client's model name back.
 class ResponseReader final : public EditSource {
  public:
   explicit ResponseReader(Api api) : scan_(api) {}
-  void feed(std::string_view bytes);
+  void feed(std::string_view bytes) {
+    offset_ += bytes.size();
+    if (valid_) valid_ = scan_.feed(bytes);
+  }
   Usage usage() const { return scan_.usage(); }
   std::string_view finish_reason() const { return scan_.finish_reason(); }
   bool valid() const { return valid_; }  // JSON so far

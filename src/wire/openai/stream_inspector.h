@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "core/model/api.h"
-#include "wire/openai/answer.h"
+#include "wire/openai/answer_scan.h"
 #include "wire/openai/error_body.h"
 
 namespace infermesh::openai {

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "wire/http/sse.h"
+#include "wire/openai/answer.h"
 
 namespace infermesh::openai {
 namespace {

@@ -1,4 +1,4 @@
-#include "wire/openai/answer.h"
+#include "wire/openai/answer_scan.h"
 
 #include "base/text.h"
 #include "wire/json/text.h"
@@ -268,11 +268,6 @@ Usage AnswerScan::usage() const {
     usage.prompt = *processed + or_zero(number(Node::kTimingsCached));
   }
   return usage;
-}
-
-void ResponseReader::feed(std::string_view bytes) {
-  offset_ += bytes.size();
-  if (valid_) valid_ = scan_.feed(bytes);
 }
 
 }  // namespace infermesh::openai
