@@ -69,8 +69,6 @@ class Histogram {
 
 using Labels = std::initializer_list<std::string_view>;
 
-class Metrics;
-
 class MetricSet {
  public:
   // The label values in the order of the schema; their number must match.
@@ -80,10 +78,10 @@ class MetricSet {
 
  private:
   friend class Metrics;
-  explicit MetricSet(Metrics& owner) : owner_(owner), cells_(kMetrics) {}
+  explicit MetricSet(class Metrics& owner) : owner_(owner), cells_(kMetrics) {}
   SeriesCells* find(const MetricInfo& info, Labels labels);
 
-  Metrics& owner_;
+  class Metrics& owner_;
   std::vector<std::vector<std::unique_ptr<SeriesCells>>>
       cells_;  // by metric, then series; under owner_.mutex_
 };
