@@ -24,13 +24,14 @@ constexpr std::array<Phrase, 6> kRejections{{
     {"too_long", "out: the prompt does not fit"},
 }};
 
-constexpr std::array<Phrase, 7> kReasons{{
+constexpr std::array<Phrase, 8> kReasons{{
     {"only_one", "the only one that can take it"},
     {"policy", "the policy's own order"},
     {"least_loaded", "least work ahead"},
     {"prefix_cached", "holds the longest part of the prompt"},
     {"fastest", "soonest done by measured speed"},
     {"session", "its session lives there"},
+    {"trial", "a trial after failures"},
     {"fallback", "no fresh figures: fewest in flight"},
 }};
 

@@ -62,6 +62,16 @@ std::string good_attempt(const json::value& attempt, const json::value& record) 
   return out.empty() ? "running" : out;
 }
 
+// What followed a failed attempt.
+std::string retry_phrase(std::string_view verdict) {
+  if (verdict == "retry") return ": retried";
+  if (verdict == "first_byte_sent") return ": not retried, its answer had begun";
+  if (verdict == "attempts_spent") return ": not retried, no attempt was left";
+  if (verdict == "deadline") return ": not retried, its time was up";
+  if (verdict == "budget") return ": not retried, the retry budget was spent";
+  return {};
+}
+
 std::string attempt_line(const json::value& record, std::size_t index, const Page& page) {
   const json::array& attempts = array(record, "attempts");
   const json::value& attempt = attempts[index];
@@ -78,9 +88,8 @@ std::string attempt_line(const json::value& record, std::size_t index, const Pag
     told = good_attempt(attempt, record);
   } else {
     const auto error = text(attempt, "error");
-    told = fmt::format("{} after {}", error.empty() ? outcome : error,
-                       millis(number(attempt, "total_ms")));
-    if (index + 1 < attempts.size()) told += ": retried";
+    told = fmt::format("{} after {}{}", error.empty() ? outcome : error,
+                       millis(number(attempt, "total_ms")), retry_phrase(text(attempt, "retry")));
     tone = Tone::kWarn;
   }
   const std::size_t room = page.width > head.size() + 20 ? page.width - head.size() : 0;

@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/parse.hpp>
+
 #include "cli/human.h"
 #include "cli/verbs.h"
 #include "config/loader.h"
+#include "config/objects.h"
 
 namespace infermesh::cli {
 namespace {
@@ -20,6 +23,39 @@ FileReport settings_report(Session& session, const std::string& path) {
   return report;
 }
 
+std::string counts_of(const ObjectSet& objects) {
+  std::vector<std::string> parts;
+  const auto add = [&](std::size_t count, std::string_view one) {
+    if (count > 0) parts.push_back(plural(static_cast<double>(count), one));
+  };
+  add(objects.engines.size(), "engine");
+  add(objects.pools.size(), "pool");
+  add(objects.models.size(), "model");
+  const std::size_t policies = objects.policies.size();
+  if (policies > 0)
+    parts.push_back(policies == 1 ? "1 policy" : fmt::format("{} policies", policies));
+  return parts.empty() ? "no objects" : join(parts, ", ");
+}
+
+FileReport objects_report(Session& session, const std::string& path) {
+  const auto folder = session.io().open_folder(path);
+  const auto files = folder->read();
+  if (!files) return {{}, {fmt::format("{}: {}", path, files.error().detail)}};
+  std::vector<config::ObjectText> texts;
+  for (const port::FileText& file : *files) {
+    texts.push_back({path + (path.ends_with('/') ? "" : "/") + file.name, file.text});
+  }
+  const auto objects = config::read_objects(texts);
+  FileReport report;
+  if (objects) {
+    report.summary = fmt::format("{} is valid: {}", path, counts_of(*objects));
+  } else {
+    for (const config::Problem& problem : objects.error())
+      report.problems.push_back(problem.text());
+  }
+  return report;
+}
+
 // ---- config view
 
 std::vector<std::string> environment_lines(const CliIo& io) {
@@ -31,8 +67,11 @@ std::vector<std::string> environment_lines(const CliIo& io) {
 }
 
 json::value typed(std::string_view type, const std::string& shown) {
-  if (type == "u32") return std::stoll(shown);
-  if (type == "f64") return std::stod(shown);
+  if (type == "u32" || type == "f64") {
+    boost::system::error_code failed;
+    json::value number = json::parse(shown, failed);
+    if (!failed) return number;
+  }
   if (type == "bool") return shown == "on" || shown == "true";
   return json::value(shown);
 }
@@ -56,7 +95,8 @@ json::value settings_json(const config::LoadedSettings& loaded, WithOrigin with)
   std::size_t index = 0;
   for (const config::SettingInfo& info : config::setting_table()) {
     const config::Origin& origin = loaded.origins[index++];
-    if (info.verbs != config::Verbs::kServer) continue;
+    // The file cannot name itself, so what is printed can be used as one.
+    if (info.verbs != config::Verbs::kServer || info.name == "config") continue;
     const std::string shown = info.show(loaded.settings, info.limits);
     json::value value = info.is_list() ? list_json(shown) : typed(info.type, shown);
     if (with == WithOrigin::kNo) {
@@ -108,6 +148,7 @@ std::vector<FileReport> reports_of_files(Session& session) {
   std::vector<FileReport> reports;
   const Command& command = session.command();
   if (command.has("config")) reports.push_back(settings_report(session, command.value("config")));
+  if (command.has("objects")) reports.push_back(objects_report(session, command.value("objects")));
   return reports;
 }
 

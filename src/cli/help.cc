@@ -90,7 +90,9 @@ std::string reference_section(const Verb& verb) {
     }
     out += "```\n";
   }
-  if (verb.run == nullptr && verb.more != More::kSettings) return out;
+  if (verb.more == More::kOwn) {
+    return out + fmt::format("\n`infermesh {} --help` lists its flags.\n", verb.name);
+  }
   out += "\n| flag | meaning |\n| --- | --- |\n";
   for (const Flag& flag : all_flags(verb)) {
     if (flag.name == "help") continue;

@@ -179,9 +179,10 @@ std::optional<Fault> check_arity(const Command& command) {
   return std::nullopt;
 }
 
-// Verbs that app runs read their own flags; only help is ours.
+// Verbs that app runs read their own flags; only help is ours, where it is made of settings.
 void take_whole(Command& command, std::span<const std::string> words) {
   command.settings.assign(words.begin(), words.end());
+  if (command.verb->more == More::kOwn) return;
   for (const std::string& word : words) {
     if (word == "--") return;
     if (word == "--help" || word == "-h") command.help = true;

@@ -17,6 +17,12 @@ int exit_code(Exit exit) {
   return static_cast<int>(exit);
 }
 
+// `infermesh help engine`: the help is not ours.
+bool asks_app(const std::vector<std::string>& words) {
+  const Verb* verb = words.size() == 1 ? find_verb(words[0]) : nullptr;
+  return verb != nullptr && verb->more == More::kOwn;
+}
+
 int run_verb(const Command& command, CliIo& io, AdminClient& client) {
   Session session(command, io, client);
   if (auto opened = session.open(); !opened) return session.fail(opened.error());
@@ -40,6 +46,10 @@ int run_cli(std::span<const std::string> args, CliIo& io, AdminClient& client, c
   if (command->help) {
     io.out(verb_help(*command->verb));
     return exit_code(Exit::kOk);
+  }
+  if (command->verb == find_verb("help") && asks_app(command->arguments)) {
+    const std::vector<std::string> words{"--help"};
+    return app(command->arguments[0], words);
   }
   if (command->verb->run == nullptr) {
     return app(std::string(command->verb->name), command->settings);

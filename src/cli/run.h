@@ -9,7 +9,8 @@
 
 namespace infermesh::cli {
 
-// Runs up, run, engine or bench with the words after the verb; help is already dealt with.
+// Runs up, run, engine or bench with the words after the verb. Help of up and run is already dealt
+// with; engine and bench print their own on --help.
 using AppVerb = std::function<int(const std::string& verb, std::span<const std::string> words)>;
 
 // `args` without the program's name. Answers with the exit code (cli/fault.h lists them).

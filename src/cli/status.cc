@@ -28,7 +28,7 @@ std::string head_line(const json::value& status, const Page& page) {
     const bool first = line.empty();
     const bool fits = page.width == 0 || column + 3 + part.size() <= page.width;
     if (!first) line += fits ? "   " : "\n  ";
-    column = fits ? column + 3 + part.size() : 2 + part.size();
+    column = first ? part.size() : fits ? column + 3 + part.size() : 2 + part.size();
     line += first ? page.paint(Tone::kBold, part) : part;
   }
   return line + '\n';

@@ -48,6 +48,7 @@ enum class More : std::uint8_t {
   kAdmin,     // --admin, --timeout
   kShow,      // those, and --output, --watch
   kSettings,  // every process setting (config/setting_table.h)
+  kOwn,       // reads its own flags and prints its own help
 };
 
 struct Verb {
