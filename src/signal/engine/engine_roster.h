@@ -28,6 +28,7 @@ struct EngineRecord {
   std::optional<EndpointId> id;
   std::optional<Tokens> cache_tokens;  // size of its KV cache, when it tells
   Instant nudged_at{};
+  Instant reported_at{};
   std::unique_ptr<Poller> poller;
 };
 
@@ -58,6 +59,7 @@ class EngineRoster {
 
   EngineRecord* find(std::string_view name);
   EngineRecord* find(EndpointId id);
+  std::map<std::string, EngineRecord, std::less<>>& records() { return records_; }
   bool knows_place(std::string_view place) const;  // as place_of() gives it
   std::vector<EngineFacts> facts() const;
   std::vector<std::string> names() const;

@@ -16,7 +16,6 @@ constexpr Duration kPublishGap = 20ms;    // between two views
 constexpr Duration kReasonDelay = 1s;     // a reason's wording alone is no hurry
 constexpr Duration kStepDelay = 20ms;     // outcomes gathered before the ejector looks at them
 constexpr Duration kShortestDelay = 1ms;  // a deadline that has passed already
-constexpr Duration kNudgeGap = 100ms;     // between probes that failures ask for
 
 health::ProbeVerdict verdict_of(ProbeOutcome outcome) {
   switch (outcome) {
@@ -48,7 +47,8 @@ MeshKeeper::MeshKeeper(port::Loop& loop, KeeperSettings settings, LoadTable& loa
       rng_(loop.entropy()),
       roster_(loop, settings_.poll, settings_.health, *this),
       ejector_(settings_.ejector),
-      timer_([this] { tick(); }) {}
+      timer_([this] { tick(); }),
+      traffic_timer_([this] { watch_traffic(); }) {}
 
 MeshKeeper::~MeshKeeper() {
   roster_.stop();
@@ -56,6 +56,7 @@ MeshKeeper::~MeshKeeper() {
 
 void MeshKeeper::start() {
   publish();
+  watch_traffic();
 }
 
 // Objects and engines.
@@ -188,6 +189,7 @@ void MeshKeeper::on_probe(const std::string& engine, ProbeOutcome outcome,
 void MeshKeeper::on_report(const std::string& engine, const EngineReport& report) {
   EngineRecord* record = roster_.find(engine);
   if (record == nullptr) return;
+  record->reported_at = loop_.now();
   if (record->id) load_.report(*record->id, report);
   if (!report.kv_tokens_total || report.kv_tokens_total == record->cache_tokens) return;
   record->cache_tokens = report.kv_tokens_total;
@@ -225,11 +227,25 @@ void MeshKeeper::on_outcome(const Outcome& outcome) {
   }
   const bool unanswered =
       outcome.kind == OutcomeKind::kConnectFailed || outcome.kind == OutcomeKind::kReset;
-  if (unanswered && now - record->nudged_at >= kNudgeGap) {
-    record->nudged_at = now;
-    record->poller->nudge();
-  }
+  if (unanswered) nudge(*record);
   plan();
+}
+
+void MeshKeeper::nudge(EngineRecord& record) {
+  const Instant now = loop_.now();
+  if (now - record.nudged_at < settings_.poll.interval_min) return;
+  record.nudged_at = now;
+  record.poller->nudge();
+}
+
+// A poller that pauses because its engine was idle does not see that requests are on their way.
+void MeshKeeper::watch_traffic() {
+  const Instant now = loop_.now();
+  for (auto& [name, record] : roster_.records()) {
+    if (!record.id || now - record.reported_at < 2 * settings_.poll.interval_min) continue;
+    if (load_.at(*record.id).in_flight.load(std::memory_order_relaxed) > 0) nudge(record);
+  }
+  loop_.arm(traffic_timer_, now + settings_.poll.interval_min);
 }
 
 // Draining.

@@ -10,7 +10,6 @@
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,12 +17,10 @@
 #include "base/rng.h"
 #include "core/health/ejector.h"
 #include "core/model/load_table.h"
-#include "core/model/objects.h"
 #include "core/model/topology.h"
 #include "port/loop.h"
 #include "signal/engine/engine_roster.h"
 #include "signal/engine/mesh_events.h"
-#include "signal/engine/poller.h"
 
 namespace infermesh::signal {
 
@@ -80,7 +77,6 @@ class MeshKeeper final : private PollSink {
   TopologyInput topology_input(const ObjectSet& objects,
                                const std::vector<EngineFacts>& facts) const;
   std::map<std::string, std::string> keys_of(const ObjectSet& objects) const;
-  // Runs `change` on the record's health machine and tells what came of it.
   void change_health(const std::string& name, EngineRecord& record,
                      const std::function<void(Instant)>& change);
   Result<DrainResult> change_drain(std::string_view engine, DrainVerb verb);
@@ -88,6 +84,8 @@ class MeshKeeper final : private PollSink {
   void tell(EventKind kind, std::string engine, std::string text);
   void tell_notes(const std::vector<std::string>& notes);
 
+  void nudge(EngineRecord& record);
+  void watch_traffic();  // looks at engines that took requests since they were last looked at
   void changed(Urgency urgency);
   void plan();
   void tick();
@@ -113,6 +111,7 @@ class MeshKeeper final : private PollSink {
   MeshEvents events_;
   std::vector<std::string> notes_told_;
   port::Timer timer_;
+  port::Timer traffic_timer_;
   Instant published_at_{};
   Instant publish_due_ = kNever;
   Instant step_due_ = kNever;

@@ -228,6 +228,34 @@ TEST(MeshKeeper, NoticesAKilledEngineAndItsReturn) {
   EXPECT_EQ(scene.told.lost.back(), id);
 }
 
+TEST(MeshKeeper, TakesAReturningEngineBackQuickly) {
+  Scene scene;
+  scene.two_ready();
+  scene.servers[0]->stop();
+  scene.world.run_for(5s);
+  ASSERT_EQ(scene.state("e1"), EndpointState::kDown);
+  scene.servers[0]->start();
+  scene.world.run_for(1500ms);
+  EXPECT_EQ(scene.state("e1"), EndpointState::kReady);
+}
+
+TEST(MeshKeeper, LooksAtAnIdleEngineAsSoonAsItGetsRequests) {
+  Scene scene;
+  scene.two_ready();
+  scene.servers[0]->answer("/metrics", std::string(Fixture("vllm/metrics-idle.http").text()));
+  scene.servers[1]->answer("/metrics", std::string(Fixture("vllm/metrics-idle.http").text()));
+  scene.world.run_for(20s);
+  const std::size_t idle = scene.servers[0]->asked("/metrics");
+  scene.world.run_for(10s);
+  EXPECT_LE(scene.servers[0]->asked("/metrics") - idle, 7u);
+  const std::size_t before = scene.servers[0]->asked("/metrics");
+  const std::size_t other = scene.servers[1]->asked("/metrics");
+  scene.load.at(scene.endpoint("e1")->id).in_flight = 3;
+  scene.world.run_for(2s);
+  EXPECT_GE(scene.servers[0]->asked("/metrics") - before, 6u);
+  EXPECT_LE(scene.servers[1]->asked("/metrics") - other, 2u);
+}
+
 TEST(MeshKeeper, ForgetsTheCacheOfARestartedEngine) {
   Scene scene;
   scene.two_ready();

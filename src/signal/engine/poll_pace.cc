@@ -17,7 +17,10 @@ constexpr double kStartToleranceSeconds =
 Duration PollPace::next(Activity activity, Rng& rng) {
   const Duration longest =
       activity == Activity::kNotReady ? std::min(longest_, kNotReadyLongest) : longest_;
-  if (activity == Activity::kActive || current_ < shortest_) {
+  // An engine that has just failed or come back is looked at closely.
+  const bool turned = (activity == Activity::kNotReady) != (last_ == Activity::kNotReady);
+  last_ = activity;
+  if (activity == Activity::kActive || turned || current_ < shortest_) {
     current_ = shortest_;
   } else {
     current_ = from_seconds(to_seconds(current_) * kGrowth);

@@ -25,6 +25,7 @@ class PollPace {
   Duration shortest_;
   Duration longest_;
   Duration current_{0};
+  Activity last_ = Activity::kActive;
 };
 
 // Whether an engine does something now, or did since the reading before.

@@ -36,6 +36,15 @@ TEST(PollPace, LooksAtLeastEverySecondForAnEngineToComeUp) {
   for (int i = 0; i < 30; ++i) EXPECT_LE(pace.next(Activity::kNotReady, rng), kHigh(1s));
 }
 
+TEST(PollPace, LooksCloselyWhenAnEngineFailsOrComesBack) {
+  Rng rng(1);
+  PollPace pace(100ms, 2s);
+  for (int i = 0; i < 30; ++i) pace.next(Activity::kIdle, rng);
+  EXPECT_LE(pace.next(Activity::kNotReady, rng), kHigh(100ms));
+  for (int i = 0; i < 30; ++i) pace.next(Activity::kNotReady, rng);
+  EXPECT_LE(pace.next(Activity::kIdle, rng), kHigh(100ms));
+}
+
 TEST(Activity, IsWorkOrAChangeOfFigures) {
   EngineReport idle;
   idle.running = 0;

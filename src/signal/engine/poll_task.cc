@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "wire/engine/detect.h"
 
 namespace infermesh::signal {
@@ -12,6 +15,7 @@ using engines::HealthCost;
 constexpr Duration kHealthInterval = 1s;
 constexpr Duration kCostlyHealthInterval = 5s;
 constexpr int kFailedRoundsMax = 3;
+constexpr int kConfirmations = 2;  // further good checks after the first, before one is believed
 constexpr int kMissedReadsMax = 2;
 
 ProbeOutcome outcome_of(const ProbeAnswer& answer, engines::Health health) {
@@ -74,6 +78,7 @@ port::Task<void> PollTask::round() {
   if (sink_ == nullptr) co_return;
   if (found_changed_) tell_facts();
   if (!ready_) activity_ = Activity::kNotReady;
+  if (ready_ && confirmations_left_ > 0) activity_ = Activity::kActive;
 }
 
 port::Task<void> PollTask::find_runtime() {
@@ -107,7 +112,7 @@ port::Task<void> PollTask::find_runtime() {
 }
 
 bool PollTask::health_due() const {
-  if (!ready_ || missed_reads_ > 0) return true;
+  if (!ready_ || missed_reads_ > 0 || confirmations_left_ > 0) return true;
   if (loop_.now() < health_due_) return false;
   // A check that runs a request queues behind the others: a busy engine shows by its answers that
   // it lives.
@@ -128,7 +133,9 @@ port::Task<void> PollTask::read_health() {
     ready_ = true;  // goes on reading, so that a right key is noticed
     co_return tell_probe(ProbeOutcome::kFailing, key_refusal_);
   }
-  ready_ = verdict.health == engines::Health::kReady;
+  const bool was_ready = std::exchange(ready_, verdict.health == engines::Health::kReady);
+  if (ready_)
+    confirmations_left_ = was_ready ? std::max(confirmations_left_ - 1, 0) : kConfirmations;
   tell_probe(outcome_of(answer, verdict.health), verdict.reason);
   if (verdict.health == engines::Health::kFailing) co_return note_failed_round();
   failed_rounds_ = 0;

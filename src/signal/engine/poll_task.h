@@ -62,6 +62,7 @@ class PollTask {
   EngineReport last_report_;
   std::size_t load_path_ = 0;  // into adapter_->load_paths; its size: none works
   int missed_reads_ = 0;
+  int confirmations_left_ = 0;  // good health checks in a row that are wanted soon
   int failed_rounds_ = 0;
   Instant health_due_{};
   Instant load_paths_due_{};

@@ -3,10 +3,10 @@
 // stops when destroyed, and calls nobody after that.
 //
 // Pace: PollPace between settings.interval_min and interval_max for load; health every second
-// (every 5 s, and only while idle, where a health check costs a generated token); models and
-// identity every models_interval and after a restart. Two missed reads in a row make the load
-// unknown, not the engine dead. Three failed rounds let a runtime that was found by probing be
-// found anew.
+// (every 5 s, and only while idle, where a health check costs a generated token), and closely while
+// an engine fails or has just come back; models and identity every models_interval and after a
+// restart. Two missed reads in a row make the load unknown, not the engine dead. Three failed
+// rounds let a runtime that was found by probing be found anew.
 #pragma once
 
 #include <memory>
