@@ -239,6 +239,7 @@ TEST(UpstreamErrors, MarkupAndEmptyBodiesGetAMessageOfOurs) {
   EXPECT_EQ(of(502, "text/html", "<html><body><h1>502 Bad Gateway</h1></body></html>").message,
             ours);
   EXPECT_EQ(of(502, "text/plain", "  <!DOCTYPE html><html>").message, ours);
+  EXPECT_EQ(of(502, "text/plain", "\x04 <h1>x</h1>").message, ours);
   EXPECT_EQ(of(502, "", "").message, ours);
   EXPECT_EQ(of(502, "application/json", "{").message, ours);
   EXPECT_EQ(of(502, "application/json", R"({"error":{"message":"<html>x</html>"}})").message, ours);

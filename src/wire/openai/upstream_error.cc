@@ -45,7 +45,7 @@ std::string_view type_for(std::uint16_t status) {
 // A line that shows code of the engine: Python, Java and Node, C++ backtraces.
 bool is_trace_line(std::string_view line) {
   const std::string_view text = trim(line);
-  if (text.starts_with("Traceback (most recent call last)")) return true;
+  if (text.contains("Traceback (most recent call last)")) return true;
   if (text.starts_with("File \"") && text.contains(", line ")) return true;
   if (text.starts_with("at ") && text.contains('(') && text.contains(':')) return true;
   return text.starts_with("#0 ") || text.starts_with("#1 ");
@@ -59,16 +59,18 @@ bool looks_like_markup(std::string_view text) {
 // What may be passed on of a message: up to the first line of a trace, valid UTF-8, at most
 // kMessageBytesMax.
 std::string clean_message(std::string_view message) {
-  if (looks_like_markup(message)) return {};
+  std::string clean = json::valid_utf8(message);
+  std::erase_if(clean, [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\n'; });
   std::size_t kept = 0;
-  for (std::size_t at = 0; at < message.size();) {
-    const std::size_t end = std::min(message.find('\n', at), message.size());
-    if (is_trace_line(message.substr(at, end - at))) break;
+  for (std::size_t at = 0; at < clean.size();) {
+    const std::size_t end = std::min(clean.find('\n', at), clean.size());
+    if (is_trace_line(std::string_view(clean).substr(at, end - at))) break;
     kept = end;
     at = end + 1;
   }
-  std::string text = json::valid_utf8(trim(message.substr(0, kept)));
-  std::erase_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\n'; });
+  clean.resize(kept);
+  if (looks_like_markup(clean)) return {};
+  std::string text(trim(clean));
   if (text.size() <= kMessageBytesMax) return text;
   std::size_t cut = kMessageBytesMax - 3;
   while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xc0) == 0x80) --cut;
