@@ -35,6 +35,11 @@ port::Task<bool> Connection::write(std::string_view bytes, Instant deadline) {
   co_return true;
 }
 
+bool Connection::alive() {
+  if (!ended_ && !closed_) take_input();
+  return !ended_ && !closed_ && input_.empty();
+}
+
 void Connection::close(port::CloseMode mode) {
   if (closed_) return;
   closed_ = true;

@@ -24,6 +24,8 @@ class Connection {
 
   std::string& input() { return input_; }  // the owner erases what it has dealt with
   bool ended() const { return ended_; }    // the peer has closed its side, or the stream is broken
+  // Between two uses: nothing unexpected has come and the peer has not left.
+  bool alive();
   bool broken() const { return broken_; }  // reset or another failure
   void close(port::CloseMode mode);
   std::string peer() const { return stream_->peer(); }
