@@ -93,6 +93,7 @@ struct Sample {
   std::vector<std::string> labels;
   double value = 0;
 };
+using GaugeSample = Sample;
 
 class Metrics {
  public:
