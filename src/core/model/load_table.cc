@@ -64,6 +64,7 @@ void LoadTable::reset(EndpointId id) {
   cell.seconds_per_token_per_stream.store(0, kRelaxed);
   cell.prefix_trust.store(1, kRelaxed);
   cell.prefill_since_ns.store(0, kRelaxed);
+  cell.prefill_tokens_done.store(0, kRelaxed);
   cell.unseen_prefill_until_ns.store(0, kRelaxed);
   reset_line(cell.prefill_line);
   reset_line(cell.decode_line);

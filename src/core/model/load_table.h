@@ -49,6 +49,7 @@ struct alignas(64) LoadCell {
   std::atomic<std::int64_t> decode_tokens_ahead{
       0};  // expected output tokens of requests that have begun to answer
   std::atomic<std::int32_t> streams{0};           // requests that have begun to answer
+  std::atomic<std::int64_t> prefill_tokens_done{0};  // total of uncached prompt tokens prefilled
   std::atomic<std::int64_t> prefill_since_ns{0};  // when it turned to the prompt it works on
   std::atomic<std::int64_t> unseen_prefill_until_ns{
       0};  // predicted end of prompts whose first token is not seen (not streamed)

@@ -35,6 +35,9 @@ Load read_load(const LoadCell& cell, Instant now) {
   load.measured.overhead = cell.overhead_seconds.load(kRelaxed);
   load.measured.per_output_token = cell.seconds_per_token.load(kRelaxed);
   load.measured.per_stream = cell.seconds_per_token_per_stream.load(kRelaxed);
+  if (const double weight = cell.decode_line.weight.load(kRelaxed); weight > 0) {
+    load.measured_at_streams = std::max(1.0, cell.decode_line.x.load(kRelaxed) / weight);
+  }
   return load;
 }
 

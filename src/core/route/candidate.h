@@ -34,7 +34,9 @@ struct Load {
   Duration load_age{-1};   // negative: never reported
   Duration rates_age{-1};  // negative: never measured
   float prefix_trust = 1;
-  Pace measured;  // zeros: not measured
+  Pace measured;
+  double measured_at_streams = 1;  // mean number of streams that per_output_token comes from
+  // zeros: not measured  // zeros: not measured
 
   std::int32_t waiting() const { return in_flight > streams ? in_flight - streams : 0; }
 };

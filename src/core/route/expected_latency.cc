@@ -19,6 +19,7 @@ constexpr double kTypicalPrompt = 512;  // uncached tokens, until the model's ow
 constexpr double kHeadDone = 0.9;       // at most this share of the prompt in work counts as done
 constexpr double kLateFrom = 2;  // a prompt this many times over its time shows a slower engine
 constexpr double kLateMax = 8;
+constexpr double kCourtesy = 0.25;  // weight of what the streams that run there lose by it
 
 struct Others {
   double running = 0;
@@ -73,7 +74,9 @@ void predict(Candidate& candidate, const PoolPace& pool, const ScoreInput& input
   candidate.prefill_seconds =
       pace.overhead + static_cast<double>(candidate.uncached.value) * pace.per_prompt_token;
   candidate.decode_seconds = output * seconds_per_token(pace, std::min(requests, slots - 1));
-  candidate.score = candidate.queue_seconds + candidate.prefill_seconds + candidate.decode_seconds;
+  const double beside = kCourtesy * std::min(requests, slots - 1);
+  candidate.score = candidate.queue_seconds + candidate.prefill_seconds + candidate.decode_seconds +
+                    beside * (candidate.prefill_seconds - pace.overhead + output * pace.per_stream);
 }
 
 void score(const ScoreInput& input) {

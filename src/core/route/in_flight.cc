@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "core/route/learn.h"
 
 namespace infermesh::route {
 namespace {
@@ -53,6 +54,8 @@ InFlight& InFlight::operator=(InFlight&& other) noexcept {
   uncached_ = other.uncached_;
   output_ = other.output_;
   prefill_ahead_at_start_ = other.prefill_ahead_at_start_;
+  done_at_start_ = other.done_at_start_;
+  prefill_beside_ = other.prefill_beside_;
   streams_at_start_ = other.streams_at_start_;
   service_ = other.service_;
   trial_ = other.trial_;
@@ -85,8 +88,7 @@ InFlight InFlight::sent(LoadTable& load, prefix::PrefixIndex* index, const Decis
     cell.prefill_tokens_ahead.fetch_add(self.uncached_.value, kRelaxed);
     if (before <= self.streams_at_start_) cell.prefill_since_ns.store(ns(now), kRelaxed);
   } else {
-    cell.streams.fetch_add(1, kRelaxed);
-    cell.decode_tokens_ahead.fetch_add(self.output_.value, kRelaxed);
+    self.begin_to_answer();
     if (note != nullptr) add_unseen_prefill(cell, note->prefill_seconds, now);
   }
   if (index != nullptr) index->insert(facts.blocks, self.endpoint_, now);
@@ -97,16 +99,26 @@ void InFlight::first_byte(Instant now) {
   if (cell_ == nullptr || !waiting_) return;
   waiting_ = false;
   cell_->prefill_tokens_ahead.fetch_sub(uncached_.value, kRelaxed);
-  cell_->streams.fetch_add(1, kRelaxed);
-  cell_->decode_tokens_ahead.fetch_add(output_.value, kRelaxed);
+  begin_to_answer();
   const std::int64_t turned = cell_->prefill_since_ns.exchange(ns(now), kRelaxed);
   if (measurable_) {
     service_ = std::max(Duration(0), Duration(ns(now) - std::max(turned, ns(sent_at_))));
+    learn_prefill(*cell_, uncached_, service_, now);
   }
+}
+
+void InFlight::begin_to_answer() {
+  cell_->streams.fetch_add(1, kRelaxed);
+  cell_->decode_tokens_ahead.fetch_add(output_.value, kRelaxed);
+  done_at_start_ =
+      cell_->prefill_tokens_done.fetch_add(uncached_.value, kRelaxed) + uncached_.value;
 }
 
 void InFlight::finish() {
   if (cell_ == nullptr) return;
+  if (!waiting_) {
+    prefill_beside_ = Tokens(cell_->prefill_tokens_done.load(kRelaxed) - done_at_start_);
+  }
   if (waiting_) {
     cell_->prefill_tokens_ahead.fetch_sub(uncached_.value, kRelaxed);
   } else {
@@ -127,6 +139,7 @@ void InFlight::describe(Outcome& outcome) const {
   outcome.streams_at_start = streams_at_start_;
   outcome.prefill_ahead_at_start = prefill_ahead_at_start_;
   outcome.prefill_service = service_;
+  outcome.prefill_beside = prefill_beside_;
 }
 
 }  // namespace infermesh::route

@@ -30,10 +30,11 @@ class InFlight {
   static InFlight sent(LoadTable& load, prefix::PrefixIndex* index, const Decision& decision,
                        const RequestFacts& facts, Instant now);
 
-  void first_byte(Instant now);  // of the response's body; later calls change nothing
-  void finish();                 // idempotent
+  // Of a successful answer's body (not of an error's). Later calls change nothing.
+  void first_byte(Instant now);
+  void finish();  // idempotent
 
-  // Fills in what was known at sending and the time of service measured since.
+  // After finish(): fills in what was known at sending and what was measured since.
   void describe(Outcome& outcome) const;
 
  private:
@@ -44,12 +45,16 @@ class InFlight {
   Tokens uncached_{0};
   Tokens output_{0};
   Tokens prefill_ahead_at_start_{0};
+  std::int64_t done_at_start_ = 0;  // cell's prefill_tokens_done when it began to answer
+  Tokens prefill_beside_{0};
   std::int32_t streams_at_start_ = 0;
   Duration service_{-1};
   bool trial_ = false;
   bool streamed_ = false;
   bool measurable_ = false;  // the wait was for prompts alone, not for a slot
   bool waiting_ = false;     // counted as prefill ahead
+
+  void begin_to_answer();
 };
 
 }  // namespace infermesh::route

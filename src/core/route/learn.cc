@@ -12,6 +12,7 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr double kPrefillLevelShare = 0.2;    // overhead's share of a prefill, until observed
 constexpr double kDecodeLevelShare = 0.8;     // share of a step that does not grow with the streams
+constexpr double kDecodeOwnMin = 0.2;         // least share of an answer's time that was its own
 constexpr std::int64_t kOutputTokensMin = 8;  // shorter answers say little about the time per token
 constexpr double kModelMemory = 50;           // outcomes that a model's typical lengths are made of
 constexpr std::int64_t kBelievedMin = 64;     // cached tokens below this say little about trust
@@ -25,14 +26,6 @@ double uncached_as_served(const Outcome& outcome, const Decision& decision) {
   const double share = static_cast<double>(outcome.cached_tokens->value) /
                        static_cast<double>(outcome.prompt_tokens->value);
   return std::max(1.0, total * (1 - std::clamp(share, 0.0, 1.0)));
-}
-
-void publish_prefill(LoadCell& cell) {
-  const Line line = fit_line(cell.prefill_line, kPrefillLevelShare);
-  const double factor = pace_factor(cell.prefill_line);
-  const double per_token = std::max(1e-7, line.slope * factor);
-  cell.prefill_tokens_per_second.store(1 / per_token, kRelaxed);
-  cell.overhead_seconds.store(line.intercept * factor, kRelaxed);
 }
 
 void publish_decode(LoadCell& cell) {
@@ -56,16 +49,13 @@ bool learn_decode(const Outcome& outcome, double prefill_seconds, LoadCell& cell
   const auto tokens =
       static_cast<double>(outcome.output_tokens->value - (outcome.streamed ? 1 : 0));
   if (seconds <= 0) return false;
-  observe(cell.decode_line, streams_during(outcome, cell), seconds / tokens, kDecodeLevelShare);
+  // What others' prompts took of the engine meanwhile is no property of its decoding, and would
+  // pass for a cost of the streams that happened to run.
+  const double rate = cell.prefill_tokens_per_second.load(kRelaxed);
+  const double beside = rate > 0 ? static_cast<double>(outcome.prefill_beside.value) / rate : 0;
+  const double own = std::max(seconds - beside, kDecodeOwnMin * seconds);
+  observe(cell.decode_line, streams_during(outcome, cell), own / tokens, kDecodeLevelShare);
   publish_decode(cell);
-  return true;
-}
-
-bool learn_prefill(const Outcome& outcome, const Decision& decision, LoadCell& cell) {
-  if (outcome.prefill_service < Duration(0)) return false;
-  observe(cell.prefill_line, uncached_as_served(outcome, decision),
-          to_seconds(outcome.prefill_service), kPrefillLevelShare);
-  publish_prefill(cell);
   return true;
 }
 
@@ -92,6 +82,16 @@ void remember(double& typical, double value) {
 
 }  // namespace
 
+void learn_prefill(LoadCell& cell, Tokens uncached, Duration service, Instant now) {
+  observe(cell.prefill_line, std::max(1.0, static_cast<double>(uncached.value)),
+          to_seconds(service), kPrefillLevelShare);
+  const Line line = fit_line(cell.prefill_line, kPrefillLevelShare);
+  const double factor = pace_factor(cell.prefill_line);
+  cell.prefill_tokens_per_second.store(1 / std::max(1e-7, line.slope * factor), kRelaxed);
+  cell.overhead_seconds.store(line.intercept * factor, kRelaxed);
+  cell.rates_at_ns.store(now.time_since_epoch().count(), kRelaxed);
+}
+
 void learn(const Outcome& outcome, const Decision& decision, LoadTable& load, RouteState& state,
            Instant now) {
   LoadCell& cell = load.at(outcome.endpoint);
@@ -99,9 +99,9 @@ void learn(const Outcome& outcome, const Decision& decision, LoadTable& load, Ro
   if (is_failure(outcome.kind)) cell.failures.fetch_add(1, kRelaxed);
   if (outcome.kind != OutcomeKind::kOk) return;
   const double queue_and_prefill = decision.predicted_ttft_seconds;
-  const bool prefill = learn_prefill(outcome, decision, cell);
-  const bool decode = learn_decode(outcome, queue_and_prefill, cell);
-  if (prefill || decode) cell.rates_at_ns.store(now.time_since_epoch().count(), kRelaxed);
+  if (learn_decode(outcome, queue_and_prefill, cell)) {
+    cell.rates_at_ns.store(now.time_since_epoch().count(), kRelaxed);
+  }
   learn_trust(outcome, decision, cell);
   if (ModelMemory* memory = state.model(decision.model_key)) {
     if (outcome.output_tokens) {

@@ -13,6 +13,10 @@
 
 namespace infermesh::route {
 
+// The half of it that does not wait for the end: how long the engine worked on one prompt. Called
+// by InFlight at the first byte, so that a new or slower engine is known as soon as it answers.
+void learn_prefill(LoadCell& cell, Tokens uncached, Duration service, Instant now);
+
 void learn(const Outcome& outcome, const Decision& decision, LoadTable& load, RouteState& state,
            Instant now);
 

@@ -21,8 +21,8 @@ struct Line {
 };
 
 constexpr double kLineMemory = 40;   // observations
-constexpr double kFactorMemory = 5;  // observations
-constexpr double kCalm = 0.25;
+constexpr double kFactorMemory = 8;  // observations
+constexpr double kCalm = 0.4;
 
 // `level_share`: the intercept's share of y when the observations do not tell. Zero line: nothing
 // observed.

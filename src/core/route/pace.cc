@@ -72,16 +72,23 @@ Pace pace_of(const Candidate& candidate, const PoolPace& pool) {
   const double weight = weight_of(candidate);
   const double fresh = freshness(candidate.load);
   const Pace& own = candidate.load.measured;
+  const Pace& typical = pool.pace;
   Pace pace;
-  pace.overhead = own.per_prompt_token > 0 ? blend(own.overhead, fresh, pool.pace.overhead / weight)
-                                           : pool.pace.overhead / weight;
+  pace.overhead = own.per_prompt_token > 0 ? blend(own.overhead, fresh, typical.overhead / weight)
+                                           : typical.overhead / weight;
   pace.per_prompt_token =
-      calm(blend(own.per_prompt_token, fresh, pool.pace.per_prompt_token / weight),
-           pool.pace.per_prompt_token);
-  pace.per_output_token =
-      calm(blend(own.per_output_token, fresh, pool.pace.per_output_token / weight),
-           pool.pace.per_output_token);
-  pace.per_stream = blend(own.per_stream, fresh, pool.pace.per_stream / weight);
+      calm(blend(own.per_prompt_token, fresh, typical.per_prompt_token / weight),
+           typical.per_prompt_token);
+  // One engine's answers tell its level well and its slope badly; the slope's share of the level
+  // is therefore the pool's. Levels are compared at the engine's own usual number of streams.
+  const double streams = candidate.load.measured_at_streams - 1;
+  const double typical_level = typical.per_output_token + typical.per_stream * streams;
+  const double own_level =
+      own.per_output_token > 0 ? own.per_output_token + own.per_stream * streams : 0;
+  const double level = calm(blend(own_level, fresh, typical_level / weight), typical_level);
+  const double speed = level / typical_level;
+  pace.per_output_token = typical.per_output_token * speed;
+  pace.per_stream = typical.per_stream * speed;
   return pace;
 }
 
