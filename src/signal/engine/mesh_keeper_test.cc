@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "port/fake/scripted_server.h"
 #include "port/fake/world.h"
+#include "signal/engine/discovery.h"
 #include "wire/engine/testdata/fixture.h"
 
 namespace infermesh::signal {
@@ -336,6 +337,26 @@ TEST(MeshKeeper, SendsTheKeyOfItsObject) {
   ASSERT_FALSE(server.requests().empty());
   EXPECT_NE(server.requests()[0].find("Bearer s3cret"), std::string::npos);
   EXPECT_EQ(scene.endpoint("e1")->api_key, "s3cret");
+}
+
+TEST(MeshKeeper, TakesWhatDiscoveryFindsAndNothingTwice) {
+  Scene scene;
+  scene.serve_vllm(8000);
+  scene.serve_vllm(8080);
+  scene.keeper->start();
+  ASSERT_TRUE(scene.keeper->add_engine("mine", "http://localhost:8080"));
+  Discovery discovery(
+      scene.world.loop(), DiscoverySettings{},
+      [&](const std::string& url) { return scene.keeper->knows(url); },
+      [&](const DiscoveredEngine& engine) {
+        EXPECT_TRUE(scene.keeper->add_engine(engine.name, engine.url, engine.finding.runtime));
+      });
+  scene.world.run_for(5s);
+  EXPECT_EQ(scene.state("vllm-8000"), EndpointState::kReady);
+  EXPECT_EQ(scene.state("mine"), EndpointState::kReady);
+  const Model* model = scene.keeper->view()->find_model("tiny-llama");
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->endpoints.size(), 2u);
 }
 
 TEST(MeshKeeper, RefusesEnginesThatCannotBe) {

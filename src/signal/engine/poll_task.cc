@@ -94,12 +94,12 @@ port::Task<void> PollTask::find_runtime() {
   while (!detection.decided()) {
     answer = co_await get(detection.next_path());
     if (sink_ == nullptr) co_return;
-    if (answer.failure != ProbeFailure::kNone) {
-      co_return tell_probe(outcome_of(answer, engines::Health::kFailing), answer.detail);
-    }
     detection.on_answer(answer.view());
   }
   const engines::Finding& finding = detection.finding();
+  if (finding.kind == engines::FindingKind::kNothing) {
+    co_return tell_probe(outcome_of(answer, engines::Health::kFailing), answer.detail);
+  }
   if (finding.kind != engines::FindingKind::kEngine &&
       finding.kind != engines::FindingKind::kGateway) {
     co_return tell_probe(ProbeOutcome::kFailing, "it answers HTTP but not as a model server does");

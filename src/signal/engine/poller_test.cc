@@ -243,6 +243,17 @@ TEST(Poller, SaysThatAKeyIsWantedAndNoticesTheRightOne) {
   EXPECT_EQ(scene.seen.probes.back().first, ProbeOutcome::kReady);
 }
 
+TEST(Poller, FindsARuntimeThatBreaksOnSomePaths) {
+  Scene scene;
+  scene.serve_vllm();
+  scene.answer("/v1/models", "vllm/error-401.http");
+  scene.server.answer("/props", "not http\r\n\r\n");
+  scene.start();
+  scene.world.run_for(1s);
+  ASSERT_FALSE(scene.seen.facts.empty());
+  EXPECT_EQ(scene.seen.facts.back().runtime, Runtime::kVllm);
+}
+
 TEST(Poller, SaysWhenSomethingElseListens) {
   Scene scene;
   scene.server.answer("/", 200, "<html>");
