@@ -25,11 +25,14 @@ std::string ending(const json::value& record) {
 
 std::string request_lines(const json::value& record, const Page& page) {
   const auto model = text(record, "model");
-  std::string out = page.paint(Tone::kBold, text(record, "request_id"));
-  out += fmt::format("  {}  {}{}", model.empty() ? "(no model)" : model, text(record, "api"),
-                     flag(record, "stream") ? ", streamed" : "");
-  out += fmt::format("  {} prompt tokens  priority {}\n", whole(number(record, "prompt_tokens")),
-                     text(record, "priority"));
+  const auto id = text(record, "request_id");
+  std::string first = id;
+  first += fmt::format("  {}  {}{}", model.empty() ? "(no model)" : model, text(record, "api"),
+                       flag(record, "stream") ? ", streamed" : "");
+  first += fmt::format("  {} prompt tokens  priority {}", whole(number(record, "prompt_tokens")),
+                       text(record, "priority"));
+  std::string out = page.paint(Tone::kBold, id);
+  out += wrap(first, page.width, 2).substr(id.size()) + '\n';
   std::string second = plural(static_cast<double>(array(record, "attempts").size()), "attempt");
   second += fmt::format(", {}", ending(record));
   const double queued = number(record, "queued_ms").value_or(0);
@@ -126,31 +129,43 @@ std::string local_time(const std::string& received, Duration utc_offset) {
   return fmt::format("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
 }
 
-std::string list_text(const json::value& reply, const Page& page, Duration utc_offset) {
+std::string list_text(const json::value& reply, const Page& page, Format format,
+                      Duration utc_offset) {
   const json::array& decisions = array(reply, "decisions");
   if (decisions.empty()) return "no requests yet\n";
-  Table table({{"request"},
-               {"at"},
-               {"model"},
-               {"engine"},
-               {"tries", Align::kRight},
-               {"status", Align::kRight},
-               {"ttft", Align::kRight},
-               {"total", Align::kRight}});
+  const bool wide = format == Format::kWide;
+  std::vector<Column> columns{{"request", Align::kLeft, Fit::kWhole},
+                              {"model"},
+                              {"engine"},
+                              {"status", Align::kRight},
+                              {"ttft", Align::kRight},
+                              {"total", Align::kRight}};
+  if (wide) {
+    columns.insert(
+        columns.end(),
+        {{"at"}, {"api"}, {"prompt", Align::kRight}, {"tries", Align::kRight}, {"error"}});
+  }
+  Table table(std::move(columns));
   for (const json::value& record : decisions) {
-    const auto error = text(record, "error_code");
+    const bool finished = flag(record, "finished");
     const auto status = count(record, "status");
-    const auto received = text(record, "received");
     const auto engine = text(record, "engine");
-    table.add({{text(record, "request_id")},
-               {local_time(received, utc_offset)},
-               {text(record, "model")},
-               {engine.empty() ? "-" : engine},
-               {whole(number(record, "attempts_total"))},
-               {flag(record, "finished") ? std::to_string(status) : "...",
-                status >= 400 ? Tone::kBad : Tone::kPlain},
-               {millis(number(record, "ttft_ms"))},
-               {flag(record, "finished") ? millis(number(record, "total_ms")) : "-"}});
+    const auto error = text(record, "error_code");
+    std::vector<Cell> row{
+        {text(record, "request_id")},
+        {text(record, "model")},
+        {engine.empty() ? "-" : engine},
+        {finished ? std::to_string(status) : "...", status >= 400 ? Tone::kBad : Tone::kPlain},
+        {millis(number(record, "ttft_ms"))},
+        {finished ? millis(number(record, "total_ms")) : "-"}};
+    if (wide) {
+      row.insert(row.end(), {{local_time(text(record, "received"), utc_offset)},
+                             {text(record, "api")},
+                             {whole(number(record, "prompt_tokens"))},
+                             {whole(number(record, "attempts_total"))},
+                             {error.empty() ? "-" : error}});
+    }
+    table.add(std::move(row));
   }
   return table.text(page);
 }
@@ -258,8 +273,8 @@ int explain_request(Session& session, const std::string& id) {
 int explain_list(Session& session) {
   View view;
   view.load = [&session] { return session.get("/debug/decisions"); };
-  view.table = [&session](const json::value& reply, const Page& page, Format) {
-    return list_text(reply, page, session.io().utc_offset);
+  view.table = [&session](const json::value& reply, const Page& page, Format format) {
+    return list_text(reply, page, format, session.io().utc_offset);
   };
   view.names = [](const json::value& reply) {
     std::vector<std::string> names;

@@ -59,6 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"explain_refused", {"explain", "req_0001"}, 0},
                     Case{"explain_least_request", {"explain", "request", "req_0002"}, 0},
                     Case{"explain_list", {"explain"}, 0},
+                    Case{"explain_list_wide", {"explain", "-o", "wide"}, 0},
                     Case{"explain_engine_down", {"explain", "engine", "e5"}, 0},
                     Case{"explain_engine_ejected", {"explain", "engine", "e2"}, 0},
                     Case{"route_test", {"route", "test", "qwen3-14b", "--prompt", "hello"}, 0},
@@ -75,6 +76,40 @@ TEST(Status, AHealthyMeshExitsZeroAndSaysSo) {
   world.mesh.answer("GET /api/status", std::string(kHealthyStatus));
   EXPECT_EQ(world.run({"status"}), 0);
   expect_golden("status_healthy.txt", world.out);
+}
+
+// Names as they are in the field: UUIDs and repository names.
+TEST(LongNames, StillFitEightyColumns) {
+  World world;
+  world.on_terminal();
+  world.io.environment["NO_COLOR"] = "1";
+  const std::string id = "019ab7c2-4f1e-7c3a-9d2b-0a1b2c3d4e5f";
+  const std::string model = "Qwen/Qwen3-30B-A3B-Instruct-2507-FP8";
+  for (auto& [path, answer] : world.mesh.answers) {
+    for (std::size_t at = 0; (at = answer.body.find("qwen3-14b", at)) != std::string::npos;
+         at += model.size()) {
+      answer.body.replace(at, 9, model);
+    }
+    for (std::size_t at = 0; (at = answer.body.find("req_7f3c", at)) != std::string::npos;
+         at += id.size()) {
+      answer.body.replace(at, 8, id);
+    }
+  }
+  std::string all;
+  for (const Args& args :
+       {Args{"status"}, Args{"engines"}, Args{"models"}, Args{"pools"}, Args{"explain"},
+        Args{"explain", "req_7f3c"}, Args{"check"}, Args{"explain", "engine", "e2"}}) {
+    world.run(args);
+    all += world.out + "\n";
+  }
+  EXPECT_NE(all.find(id), std::string::npos);
+  expect_golden("long_names.terminal.txt", all);
+  std::stringstream lines(all);
+  for (std::string line; std::getline(lines, line);) {
+    std::size_t columns = 0;
+    for (const char c : line) columns += (static_cast<unsigned char>(c) & 0xc0) != 0x80 ? 1 : 0;
+    EXPECT_LE(columns, 80U) << line;
+  }
 }
 
 TEST(Status, WarningsAloneExitZero) {

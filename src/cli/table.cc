@@ -53,15 +53,21 @@ std::size_t display_width(std::string_view text) {
 }
 
 std::string cut(std::string_view text, std::size_t width) {
-  if (display_width(text) <= width) return std::string(text);
+  const std::size_t length = display_width(text);
+  if (length <= width) return std::string(text);
   if (width == 0) return {};
+  const std::size_t tail = (width - 1) / 2;
+  const std::size_t head = width - 1 - tail;
   std::string out;
   std::size_t seen = 0;
   for (char c : text) {
-    if (begins_code_point(c) && ++seen == width) break;
-    out += c;
+    if (begins_code_point(c)) {
+      ++seen;
+      if (seen == head + 1) out += "…";
+    }
+    if (seen <= head || seen > length - tail) out += c;
   }
-  return out + "…";
+  return out;
 }
 
 std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
@@ -70,6 +76,7 @@ std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
   for (const std::string& word : words_of(text)) {
     const std::size_t length = display_width(word);
     if (column != 0 && width != 0 && column + 1 + length > width) {
+      out.erase(out.find_last_not_of(' ') + 1);
       out += '\n';
       out.append(indent, ' ');
       column = 0;
@@ -93,10 +100,16 @@ std::vector<std::size_t> Table::widths(std::size_t page_width) const {
   }
   std::size_t total = indent_ + kGap * (widths.size() - 1);
   for (std::size_t width : widths) total += width;
-  if (page_width != 0 && total > page_width) {
-    std::size_t& last = widths.back();
-    const std::size_t least = std::min(last, kElasticMin);
-    last = std::max(least, last - std::min(last, total - page_width));
+  while (page_width != 0 && total > page_width) {
+    std::size_t widest = widths.size();
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      const bool elastic = columns_[i].align == Align::kLeft && columns_[i].fit == Fit::kElastic;
+      if (!elastic || widths[i] <= kElasticMin) continue;
+      if (widest == widths.size() || widths[i] >= widths[widest]) widest = i;
+    }
+    if (widest == widths.size()) break;
+    --widths[widest];
+    --total;
   }
   return widths;
 }

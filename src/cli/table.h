@@ -14,9 +14,15 @@ namespace infermesh::cli {
 
 enum class Align : std::uint8_t { kLeft, kRight };
 
+enum class Fit : std::uint8_t {
+  kElastic,
+  kWhole
+};  // kWhole: never cut, such as what is to be copied
+
 struct Column {
   std::string header;
   Align align = Align::kLeft;
+  Fit fit = Fit::kElastic;  // of a left-aligned column; numbers are never cut
 };
 
 struct Cell {

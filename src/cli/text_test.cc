@@ -21,12 +21,12 @@ TEST(Table, AlignsByCodePointsAndLeavesNoBlanksAtLineEnds) {
             "longer  1,234  x\n");
 }
 
-TEST(Table, CutsItsLastColumnToThePage) {
+TEST(Table, CutsItsWidestTextColumnToThePage) {
   Table table({{"name"}, {"what"}});
   table.add({{"e1"}, {"a sentence that is far too long"}});
   EXPECT_EQ(table.text({{}, 20}),
             "name  what\n"
-            "e1    a sentence th…\n");
+            "e1    a sente…o long\n");
 }
 
 TEST(Table, ColourDoesNotMoveColumns) {
