@@ -21,6 +21,7 @@ struct CliIo {
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   std::size_t width = 80;  // of the terminal, columns
+  std::size_t height = 0;  // of the terminal, lines; 0 = unknown, pictures are not cut
   std::map<std::string, std::string> environment;
   std::function<Instant()> now;
   std::function<WallTime()> wall_now;

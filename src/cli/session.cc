@@ -45,15 +45,20 @@ Fault refused(const AdminAddress& admin, const AdminAnswer& answer, const json::
   return out;
 }
 
-// Redraws in place: lines are overwritten and what is left of the last picture is cleared.
-std::string repaint(std::string_view text) {
-  std::string out(kHome);
-  for (std::string_view line : split(text, '\n')) {
-    out += line;
-    out += kClearLine;
-    out += "\r\n";
+// Redraws in place: lines are overwritten and what is left of the last picture is cleared. What
+// does not fit the height is left out, or the terminal would scroll.
+std::string repaint(std::string_view text, std::size_t height) {
+  auto lines = split(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text, '\n');
+  if (height > 1 && lines.size() > height) {
+    lines.resize(height - 1);
+    lines.push_back("…");
   }
-  if (out.ends_with("\r\n")) out.resize(out.size() - 2);
+  std::string out(kHome);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (i != 0) out += "\r\n";
+    out += lines[i];
+    out += kClearLine;
+  }
   out += kClearBelow;
   return out;
 }
@@ -126,6 +131,8 @@ Outcome<void> Session::open() {
     }
     timeout_ = *parsed;
   }
+  const More more = command_.verb->more;
+  if (more != More::kShow && more != More::kAdmin) return {};  // it asks no mesh
   const bool by_flag = command_.has("admin");
   const std::string from_environment = io_.env("INFERMESH_ADMIN");
   const std::string chosen = by_flag                    ? command_.value("admin")
@@ -199,20 +206,17 @@ int Session::watch(const View& view) {
   if (!drawn && (format_ == Format::kTable || format_ == Format::kWide)) format_ = Format::kJson;
   std::string last;
   std::string last_fault;
-  if (drawn) print(kEnterScreen);
   while (true) {
     const auto value = view.load();
     if (value) {
+      if (drawn && last.empty()) print(kEnterScreen);
       last = rendered(view, *value);
       last_fault.clear();
-      print(drawn ? repaint(last) : last);
+      print(drawn ? repaint(last, io_.height) : last);
     } else {
-      if (last.empty()) {
-        if (drawn) print(kLeaveScreen);
-        return fail(value.error());
-      }
+      if (last.empty()) return fail(value.error());
       const std::string said = fault_text(value.error(), page().paint);
-      if (drawn) print(repaint(said + "\n" + last));
+      if (drawn) print(repaint(said + "\n" + last, io_.height));
       if (!drawn && said != last_fault) say(said);
       last_fault = said;
     }

@@ -87,6 +87,24 @@ TEST(Watch, RedrawsOnATerminalAndLeavesTheLastPicture) {
   EXPECT_EQ(world.now, Instant(100s + 2s));
 }
 
+TEST(Watch, APictureIsCutToTheTerminalsHeight) {
+  World world;
+  world.on_terminal();
+  world.io.height = 3;
+  world.sleeps_left = 0;
+  world.run({"engines", "--watch"});
+  const std::string picture = world.out.substr(0, world.out.find("\x1b[?1049l"));
+  EXPECT_EQ(std::count(picture.begin(), picture.end(), '\n'), 2);
+  EXPECT_NE(picture.find("…"), std::string::npos);
+}
+
+TEST(Admin, VerbsThatAskNoMeshDoNotMindAWrongAddress) {
+  World world;
+  world.io.environment["INFERMESH_ADMIN"] = "https://nowhere";
+  EXPECT_EQ(world.run({"completion", "bash"}), 0);
+  EXPECT_EQ(world.run({"status"}), 2);
+}
+
 TEST(Watch, AMeshThatGoesAwayIsSaidOnceAndWaitedFor) {
   World world;
   world.sleeps_left = 5;
