@@ -17,7 +17,8 @@ enum class LogLevel : std::uint8_t { kError, kWarn, kInfo, kDebug };
 enum class LogFormat : std::uint8_t { kText, kJson };
 enum class Discover : std::uint8_t { kAuto, kOn, kOff };
 
-struct Settings {
+// Fields stay in the order of the reference, for readers.
+struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   // listeners
   HostPort listen{"127.0.0.1", 6400};
   HostPort admin_listen{"127.0.0.1", 6401};

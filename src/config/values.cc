@@ -132,8 +132,9 @@ Complaint read_value(std::string_view text, std::uint32_t& into, const Limits& l
 
 Complaint read_value(std::string_view text, double& into, const Limits& limits) {
   double number = 0;
-  const char* end = text.data() + text.size();
-  auto [at, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  auto [at, error] = std::from_chars(begin, end, number, std::chars_format::fixed);
   if (error != std::errc{} || at != end || !std::isfinite(number)) {
     return fmt::format("\"{}\" is not a number", text);
   }

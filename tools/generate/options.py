@@ -105,7 +105,8 @@ def header(table):
 namespace infermesh::config {{
 
 {enums}
-struct Settings {{
+// Fields stay in the order of the reference, for readers.
+struct Settings {{  // NOLINT(clang-analyzer-optin.performance.Padding)
 {fields}
   bool operator==(const Settings&) const = default;
 }};

@@ -58,6 +58,7 @@ class Builder {
 
   Result<void> add_explicit_pools() {
     std::vector<const PoolObject*> specs;
+    specs.reserve(input_.objects.pools.size());
     for (const PoolObject& spec : input_.objects.pools) specs.push_back(&spec);
     std::sort(specs.begin(), specs.end(), [](auto* a, auto* b) { return a->name < b->name; });
     for (const PoolObject* spec : specs) {
@@ -160,6 +161,7 @@ class Builder {
 
   Result<void> add_model_objects() {
     std::vector<const ModelObject*> specs;
+    specs.reserve(input_.objects.models.size());
     for (const ModelObject& spec : input_.objects.models) specs.push_back(&spec);
     std::sort(specs.begin(), specs.end(), [](auto* a, auto* b) { return a->name < b->name; });
     for (const ModelObject* spec : specs) {

@@ -48,6 +48,7 @@ class Collector {
     for (const auto& [name, facts] : facts_) IM_TRY(add_found(*facts));
     IM_TRY(give_ids());
     std::vector<CollectedEngine> engines;
+    engines.reserve(engines_.size());
     for (auto& [name, engine] : engines_) engines.push_back(std::move(engine));
     return engines;
   }
