@@ -82,8 +82,12 @@ Field filter(const FilterInput& input, std::uint64_t model_key, RouteState& stat
     }
   }
   const auto usable = [](const Candidate& c) { return c.rejection == Rejection::kNone; };
-  if (take(state, [&](const Candidate& c) { return usable(c) && !c.suspect; }))
+  if (take(state, [&](const Candidate& c) { return usable(c) && !c.suspect; })) {
+    for (Candidate& candidate : state.candidates) {
+      if (usable(candidate) && candidate.suspect) candidate.rejection = Rejection::kNotReady;
+    }
     return Field::kReady;
+  }
   if (take(state, usable)) return Field::kSuspect;
   const bool full = std::any_of(state.candidates.begin(), state.candidates.end(),
                                 [](const Candidate& c) { return c.rejection == Rejection::kFull; });

@@ -15,7 +15,8 @@ constexpr double kDecodeLevelShare = 0.8;     // share of a step that does not g
 constexpr double kDecodeOwnMin = 0.2;         // least share of an answer's time that was its own
 constexpr std::int64_t kOutputTokensMin = 8;  // shorter answers say little about the time per token
 constexpr double kModelMemory = 50;           // outcomes that a model's typical lengths are made of
-constexpr std::int64_t kBelievedMin = 64;     // cached tokens below this say little about trust
+constexpr double kIndexedMin = 64;            // tokens; less says little about trust
+constexpr double kTrustMin = 0.05;
 
 double uncached_as_served(const Outcome& outcome, const Decision& decision) {
   const auto believed = static_cast<double>(outcome.uncached_prompt_tokens.value);
@@ -60,20 +61,17 @@ bool learn_decode(const Outcome& outcome, double prefill_seconds, LoadCell& cell
 }
 
 void learn_trust(const Outcome& outcome, const Decision& decision, LoadCell& cell) {
-  if (!outcome.cached_tokens || !outcome.prompt_tokens ||
-      decision.cached_tokens.value < kBelievedMin)
-    return;
-  const double prompt_estimate =
+  if (!outcome.cached_tokens || !outcome.prompt_tokens || outcome.prompt_tokens->value <= 0) return;
+  const double trust = std::max(kTrustMin, static_cast<double>(cell.prefix_trust.load(kRelaxed)));
+  // What the index said: the decision carries it already multiplied by the trust.
+  const double indexed = static_cast<double>(decision.cached_tokens.value) / trust;
+  if (indexed < kIndexedMin) return;
+  const double prompt =
       static_cast<double>((decision.cached_tokens + decision.uncached_tokens).value);
-  const double believed = static_cast<double>(decision.cached_tokens.value) / prompt_estimate;
-  const double served =
-      static_cast<double>(outcome.cached_tokens->value) /
-      static_cast<double>(std::max<std::int64_t>(1, outcome.prompt_tokens->value));
-  const float trust = cell.prefix_trust.load(kRelaxed);
-  // `believed` already carries the trust of the time; relative to it the new value is served /
-  // believed x trust.
-  const auto seen = static_cast<float>(std::clamp(served / believed * trust, 0.05, 1.0));
-  cell.prefix_trust.store(trust + (seen - trust) * 0.2F, kRelaxed);
+  const double served = static_cast<double>(outcome.cached_tokens->value) /
+                        static_cast<double>(outcome.prompt_tokens->value);
+  const double seen = std::clamp(served / std::min(1.0, indexed / prompt), kTrustMin, 1.0);
+  cell.prefix_trust.store(static_cast<float>(trust + 0.2 * (seen - trust)), kRelaxed);
 }
 
 void remember(double& typical, double value) {
@@ -86,6 +84,7 @@ void learn_prefill(LoadCell& cell, Tokens uncached, Duration service, Instant no
   observe(cell.prefill_line, std::max(1.0, static_cast<double>(uncached.value)),
           to_seconds(service), kPrefillLevelShare);
   const Line line = fit_line(cell.prefill_line, kPrefillLevelShare);
+  if (line.at(1) <= 0) return;
   const double factor = pace_factor(cell.prefill_line);
   cell.prefill_tokens_per_second.store(1 / std::max(1e-7, line.slope * factor), kRelaxed);
   cell.overhead_seconds.store(line.intercept * factor, kRelaxed);

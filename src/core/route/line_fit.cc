@@ -32,12 +32,13 @@ double pace_factor(const LineSums& sums) {
   const double expected = sums.expected.load(kRelaxed);
   if (expected <= 0) return 1;
   const double factor = std::clamp(sums.observed.load(kRelaxed) / expected, 0.2, 5.0);
-  if (factor > 1 + kCalm) return factor - kCalm;
-  if (factor < 1 / (1 + kCalm)) return factor * (1 + kCalm);
-  return 1;
+  // A ramp from the calm range to twice its width, so that no observation makes the factor jump.
+  if (factor > 1) return std::clamp(1 + 2 * (factor - 1 - kCalm), 1.0, factor);
+  return 1 / std::clamp(1 + 2 * (1 / factor - 1 - kCalm), 1.0, 1 / factor);
 }
 
 void observe(LineSums& sums, double x, double y, double level_share) {
+  if (y <= 0 && sums.weight.load(kRelaxed) <= 0) return;  // nothing to compare no time with
   const double expected = fit_line(sums, level_share).at(x);
   if (expected > 0) {
     y = std::min(y, kOutlier * expected);

@@ -31,7 +31,8 @@ Line fit_line(const LineSums& sums, double level_share);
 // Observed over expected of the last few, 1 inside the calm range.
 double pace_factor(const LineSums& sums);
 
-// Adds an observation; y is limited to kOutlier times what was expected.
+// Adds an observation; y is limited to kOutlier times what was expected. Prompts of one batch end
+// together, so a y of 0 is usual and belongs in the mean; only as the very first it says nothing.
 void observe(LineSums& sums, double x, double y, double level_share);
 constexpr double kOutlier = 6;
 
