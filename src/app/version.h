@@ -5,7 +5,7 @@
 
 namespace infermesh::app {
 
-constexpr std::string_view kVersion = INFERMESH_VERSION;
-constexpr std::string_view kCommit = INFERMESH_COMMIT;
+extern const std::string_view kVersion;  // "0.1.0"
+extern const std::string_view kCommit;   // short, empty when unknown
 
 }  // namespace infermesh::app

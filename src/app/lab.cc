@@ -1,0 +1,94 @@
+#include "app/lab.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+
+#include "io/event_loop.h"
+#include "io/folder.h"
+#include "lab/bench_command.h"
+#include "lab/engine_command.h"
+#include "lab/options.h"
+
+namespace infermesh::app {
+namespace {
+
+port::Task<void> stop_on_signal(io::EventLoop& loop, std::function<void()> stop) {
+  boost::asio::basic_signal_set<port::Executor> signals(loop.executor(), SIGINT, SIGTERM);
+  co_await signals.async_wait(
+      boost::asio::as_tuple(boost::asio::use_awaitable_t<port::Executor>{}));
+  stop();
+}
+
+int complain(const cli::CliIo& io, std::string_view verb, const Error& error) {
+  io.err(fmt::format("infermesh {}: {}\n", verb, error.detail));
+  return 2;
+}
+
+}  // namespace
+
+int run_engine(std::span<const std::string> words, const cli::CliIo& io) {
+  auto options = lab::parse_engine_options(words);
+  if (!options) return complain(io, "engine", options.error());
+  if (options->help) {
+    io.out(lab::engine_help());
+    return 0;
+  }
+  io::EventLoop loop;
+  lab::EngineCommand command(std::move(*options));
+  const auto urls = command.start(
+      loop, [&loop](std::string host, std::uint16_t port) { return io::listen(loop, host, port); });
+  if (!urls) return complain(io, "engine", urls.error());
+  if (const std::string& file = command.options().ready_file; !file.empty()) {
+    if (const auto written = io::write_file(file, lab::ready_json(*urls)); !written) {
+      return complain(io, "engine", written.error());
+    }
+  }
+  io.out(lab::engine_banner(command.options(), *urls));
+  loop.spawn(stop_on_signal(loop, [&] {
+    command.stop();
+    loop.stop();
+  }));
+  loop.run();
+  return 0;
+}
+
+int run_bench(std::span<const std::string> words, const cli::CliIo& io) {
+  auto options = lab::parse_bench_options(words);
+  if (!options) return complain(io, "bench", options.error());
+  if (options->help) {
+    io.out(lab::bench_help());
+    return 0;
+  }
+  if (!options->api_key_env.empty()) options->api_key = io.env(options->api_key_env);
+  std::string trace;
+  if (!options->trace_file.empty()) {
+    auto text = io.read_file(options->trace_file);
+    if (!text) return complain(io, "bench", text.error());
+    trace = std::move(*text);
+  }
+  auto command = lab::BenchCommand::make(std::move(*options), trace);
+  if (!command) return complain(io, "bench", command.error());
+  io::EventLoop loop;
+  lab::ProgressFn progress;
+  if (io.err_is_terminal) {
+    progress = [&io](std::string_view line) { io.err(fmt::format("\r\033[K{}", line)); };
+  }
+  Result<void> ended;
+  loop.spawn([](io::EventLoop& running, lab::BenchCommand& bench, lab::ProgressFn show,
+                Result<void>& into) -> port::Task<void> {
+    into = co_await bench.run(running, std::move(show));
+    running.stop();
+  }(loop, **command, progress, ended));
+  loop.spawn(stop_on_signal(loop, [&command] { (*command)->stop(); }));
+  loop.run();
+  if (progress) io.err("\r\033[K");
+  if (!ended) return complain(io, "bench", ended.error());
+  io.out((*command)->output());
+  return (*command)->exit_code();
+}
+
+}  // namespace infermesh::app

@@ -1,0 +1,261 @@
+#include "app/mesh.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+#include <csignal>
+#include <cstdlib>
+
+#include "app/version.h"
+#include "config/objects.h"
+
+namespace infermesh::app {
+namespace {
+
+constexpr Duration kNothingFoundAfter = 1500ms;
+
+std::size_t shard_count(const config::Settings& settings) {
+  if (settings.shards > 0) return settings.shards;
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+obs::LogLevel level_of(config::LogLevel level) {
+  return static_cast<obs::LogLevel>(level);
+}
+obs::LogFormat format_of(config::LogFormat format) {
+  return static_cast<obs::LogFormat>(format);
+}
+
+Result<std::unique_ptr<obs::AccessLog>> open_access_log(const std::string& where) {
+  if (where == "off") return nullptr;
+  int descriptor = where == "stdout" ? STDOUT_FILENO : STDERR_FILENO;
+  if (where != "stdout" && where != "stderr") {
+    descriptor = ::open(where.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (descriptor < 0) {
+      return fail(ErrorCode::kInvalidConfig,
+                  fmt::format("cannot append to the access log {}; choose another path", where));
+    }
+  }
+  return std::make_unique<obs::AccessLog>(descriptor);
+}
+
+signal::KeeperSettings keeper_settings(const config::Settings& settings) {
+  signal::KeeperSettings keeper;
+  keeper.poll.interval_min = settings.poll_interval_min;
+  keeper.poll.interval_max = settings.poll_interval_max;
+  keeper.poll.timeout = settings.poll_timeout;
+  keeper.pool_default = config::default_pool(settings);
+  keeper.policy_default = config::default_policy(settings);
+  return keeper;
+}
+
+std::string join_ports(const std::vector<std::uint16_t>& ports) {
+  return fmt::format("{}", fmt::join(ports, " "));
+}
+
+}  // namespace
+
+Mesh::Mesh(config::Settings settings, config::Command command, Banner::Write write)
+    : settings_(std::move(settings)),
+      command_(command),
+      log_(STDERR_FILENO, level_of(settings_.log_level), format_of(settings_.log_format)),
+      metrics_(shard_count(settings_) + 1),
+      loads_(std::make_unique<LoadTable>()),
+      prefixes_(Bytes(static_cast<std::int64_t>(settings_.prefix_index_bytes))),
+      banner_(std::move(write)),
+      view_(std::make_shared<const MeshView>()) {
+  config::resolve_auto(settings_, command);
+  process_.version = kVersion;
+  process_.commit = kCommit;
+  process_.objects_path = settings_.objects;
+  process_.started = loop_.now();
+}
+
+Mesh::~Mesh() = default;
+
+int Mesh::run() {
+  banner_.title(kVersion);
+  if (const auto started = start(); !started) {
+    log_.error(loop_.wall_now(), started.error().detail);
+    return 2;
+  }
+  loop_.spawn(await_signals());
+  loop_.run();
+  discovery_.reset();
+  keeper_.reset();
+  shards_.reset();
+  return 0;
+}
+
+Result<void> Mesh::start() {
+  auto access_log = open_access_log(settings_.access_log);
+  if (!access_log) return std::unexpected(access_log.error());
+  access_log_ = std::move(*access_log);
+  const std::size_t count = shard_count(settings_);
+  process_.shards = static_cast<std::uint32_t>(count);
+  shards_ = std::make_unique<Shards>(
+      count, Shards::Shared{settings_, *loads_, prefixes_, metrics_, access_log_.get(), log_,
+                            [this](const Outcome& outcome) {
+                              loop_.post([this, outcome] {
+                                if (keeper_) keeper_->on_outcome(outcome);
+                              });
+                            }});
+  keeper_ = std::make_unique<signal::MeshKeeper>(
+      loop_, keeper_settings(settings_), *loads_, *this, [](const std::string& name) {
+        const char* value = std::getenv(name.c_str());
+        return std::string(value == nullptr ? "" : value);
+      });
+  IM_TRY(open_listeners());
+  IM_TRY(add_command_line_engines());
+  keeper_->start();
+  watch_objects();
+  shards_->start();
+  discover();
+  banner_.set_addresses(
+      process_.inference_listeners.front(), process_.admin_listeners.front(),
+      settings_.discover == config::Discover::kOn ? join_ports(settings_.discover_ports) : "",
+      loop_.now() - process_.started);
+  banner_.show(*view_);
+  loop_.spawn([](Mesh& mesh) -> port::Task<void> {
+    co_await mesh.loop_.sleep_until(mesh.loop_.now() + kNothingFoundAfter);
+    if (!mesh.stopping_) mesh.banner_.show_nothing_found();
+  }(*this));
+  log_.info(loop_.wall_now(), "serving",
+            {{"listen", process_.inference_listeners.front()},
+             {"admin", process_.admin_listeners.front()},
+             {"shards", count}});
+  return {};
+}
+
+Result<void> Mesh::open_listeners() {
+  auto inference = shards_->listen(settings_.listen);
+  if (!inference) return std::unexpected(inference.error());
+  process_.inference_listeners = {*inference};
+  auto admin = io::listen(loop_, settings_.admin_listen.host, settings_.admin_listen.port);
+  if (!admin) return std::unexpected(admin.error());
+  admin_listener_ = std::move(*admin);
+  process_.admin_listeners = {admin_listener_->address()};
+  admin_ = std::make_unique<control::AdminServer>(loop_, admin_routes());
+  loop_.spawn(admin_->serve(*admin_listener_));
+  if (settings_.ready_file.empty()) return {};
+  const boost::json::object ready{{"listen", *inference}, {"admin", admin_listener_->address()}};
+  return io::write_file(settings_.ready_file, boost::json::serialize(ready) + "\n");
+}
+
+Result<void> Mesh::add_command_line_engines() {
+  std::size_t number = 1;
+  for (const std::string& url : settings_.engine) {
+    IM_TRY(keeper_->add_engine(fmt::format("e{}", number++), url));
+  }
+  return {};
+}
+
+// Taking the objects is part of reading them: what the mesh cannot take is refused like what cannot
+// be read.
+void Mesh::watch_objects() {
+  if (settings_.objects.empty()) return;
+  folder_ = std::make_unique<io::DiskFolder>(settings_.objects);
+  control::ObjectFolder::Hooks hooks;
+  hooks.parse =
+      [this](std::span<const port::FileText> files) -> std::expected<ObjectSet, config::Problems> {
+    std::vector<config::ObjectText> texts;
+    for (const port::FileText& file : files)
+      texts.push_back({settings_.objects + "/" + file.name, file.text});
+    auto objects = config::read_objects(texts, config::default_pool(settings_));
+    if (!objects) return objects;
+    if (const auto taken = keeper_->set_objects(*objects); !taken) {
+      return std::unexpected(
+          config::Problems{config::Problem{settings_.objects, 0, 0, taken.error().detail}});
+    }
+    return objects;
+  };
+  hooks.apply = [this](const ObjectSet& objects) {
+    metrics_.set(shards_->count())
+        .gauge(obs::GaugeId::kObjectsGeneration)
+        .set(static_cast<double>(objects_->applied() + 1));
+    log_.info(loop_.wall_now(), "objects taken",
+              {{"engines", objects.engines.size()},
+               {"pools", objects.pools.size()},
+               {"models", objects.models.size()}});
+  };
+  hooks.refuse = [this](const control::ObjectRefusal& refusal) {
+    metrics_.set(shards_->count()).counter(obs::CounterId::kObjectsRefused).add();
+    for (const std::string& problem : refusal.problems) {
+      log_.error(loop_.wall_now(), "objects refused, the old ones stay in force",
+                 {{"why", problem}});
+    }
+  };
+  objects_ = std::make_unique<control::ObjectFolder>(loop_, *folder_, std::move(hooks),
+                                                     settings_.objects_interval);
+  objects_->start();
+}
+
+void Mesh::discover() {
+  if (settings_.discover != config::Discover::kOn) return;
+  signal::DiscoverySettings discovery;
+  discovery.ports = settings_.discover_ports;
+  discovery_ = std::make_unique<signal::Discovery>(
+      loop_, discovery,
+      [this](const std::string& url) {
+        return keeper_->knows(url) || url.ends_with(process_.inference_listeners.front()) ||
+               url.ends_with(process_.admin_listeners.front());
+      },
+      [this](const signal::DiscoveredEngine& found) {
+        const auto added = keeper_->add_engine(found.name, found.url, found.finding.runtime);
+        if (!added) log_.warn(loop_.wall_now(), added.error().detail);
+      });
+}
+
+port::Task<void> Mesh::await_signals() {
+  boost::asio::basic_signal_set<port::Executor> signals(loop_.executor(), SIGINT, SIGTERM);
+  constexpr auto kTuple = boost::asio::as_tuple(boost::asio::use_awaitable_t<port::Executor>{});
+  co_await signals.async_wait(kTuple);
+  stop();
+  co_await signals.async_wait(kTuple);
+  std::_Exit(130);  // asked twice: at once
+}
+
+void Mesh::stop() {
+  stopping_ = true;
+  banner_.stopping();
+  log_.info(loop_.wall_now(), "draining", {{"at_most", format_duration(settings_.drain_timeout)}});
+  shards_->drain(settings_.drain_timeout, [this] {
+    loop_.post([this] {
+      log_.info(loop_.wall_now(), "stopped");
+      admin_listener_->close();
+      admin_->stop();
+      loop_.stop();
+    });
+  });
+}
+
+void Mesh::on_view(MeshViewPtr view) {
+  if (view->generation != view_->generation) process_.view_since = loop_.now();
+  view_ = std::move(view);
+  shards_->set_view(view_);
+  if (!process_.inference_listeners.empty()) banner_.show(*view_);
+}
+
+void Mesh::on_cache_lost(EndpointId endpoint) {
+  prefixes_.forget(endpoint);
+}
+
+void Mesh::on_cache_size(EndpointId endpoint, Tokens tokens) {
+  const std::uint64_t bytes =
+      static_cast<std::uint64_t>(tokens.value) * 4;  // as everywhere: a token is four bytes
+  prefixes_.set_capacity(endpoint, bytes / settings_.prefix_block_bytes);
+}
+
+void Mesh::on_event(const signal::MeshEvent& event) {
+  const bool bad =
+      event.kind == signal::EventKind::kObjectsRefused || event.kind == signal::EventKind::kNote;
+  log_.write(event.at, bad ? obs::LogLevel::kWarn : obs::LogLevel::kInfo, event.text,
+             {{"engine", event.engine}});
+}
+
+}  // namespace infermesh::app
