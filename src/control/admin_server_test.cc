@@ -129,6 +129,14 @@ TEST(AdminServer, TakesARequestByteByByte) {
   EXPECT_EQ(body_of(client.got), "POST|||hi");
 }
 
+TEST(AdminServer, TakesABodyThatIsNotSmall) {
+  Scene scene;
+  const std::string body(100'000, 'b');
+  const auto answer =
+      scene.ask("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n" + body);
+  EXPECT_EQ(body_of(answer), "POST|||" + body);
+}
+
 TEST(AdminServer, DecodesTheNameInAPath) {
   Scene scene;
   const auto answer =
