@@ -7,18 +7,14 @@ from harness import fake_engine as fe
 from harness.mesh import engine
 from harness.wait import eventually
 
-TTFT = "infermesh_ttft_seconds"
-
 
 def test_requests_are_counted_by_what_became_of_them(routed):
     mesh, one = routed()
     for _ in range(3):
         mesh.chat()
     mesh.chat(model="nobody")
-    eventually(
-        lambda: mesh.metric("infermesh_requests_total", status="200") == 3, "three successes"
-    )
-    assert mesh.metric("infermesh_requests_total", status="404") == 1
+    eventually(lambda: mesh.metric("infermesh_requests_total", code="200") == 3, "three successes")
+    assert mesh.metric("infermesh_requests_total", code="404") == 1
 
 
 def test_times_are_histograms(routed):
@@ -32,7 +28,7 @@ def test_times_are_histograms(routed):
         "infermesh_queue_seconds",
         "infermesh_upstream_seconds",
         "infermesh_added_seconds",
-        "infermesh_request_seconds",
+        "infermesh_request_duration_seconds",
     ):
         assert families.get(name) == "histogram", sorted(families)
     eventually(lambda: mesh.metric("infermesh_ttft_seconds_count") >= 2, "two first bytes")
@@ -47,7 +43,7 @@ def test_the_names_of_the_gen_ai_conventions_are_there(routed):
     mesh, one = routed()
     mesh.chat(stream=True)
     names = [name for name in families_of(mesh) if name.startswith("gen_ai_")]
-    for part in ("time_to_first_token", "request_duration", "time_per_output_token"):
+    for part in ("time_to_first_token", "request_duration", "time_per_output_token", "token_usage"):
         assert [name for name in names if part in name], names
 
 
@@ -55,9 +51,11 @@ def test_tokens_are_counted_as_the_engine_told_them(routed):
     mesh, one = routed()
     mesh.chat()
     mesh.chat(stream=True)
-    eventually(lambda: mesh.metric("infermesh_prompt_tokens_total") == 14, "prompt tokens of both")
-    assert mesh.metric("infermesh_output_tokens_total") == 6
-    assert mesh.metric("infermesh_cached_tokens_total") == 8
+    eventually(
+        lambda: mesh.metric("infermesh_tokens_total", kind="prompt") == 14, "prompt tokens of both"
+    )
+    assert mesh.metric("infermesh_tokens_total", kind="output") == 6
+    assert mesh.metric("infermesh_tokens_total", kind="cached") == 8
 
 
 def test_prefix_hits_are_counted_as_predicted_and_as_served(routed):
@@ -66,9 +64,10 @@ def test_prefix_hits_are_counted_as_predicted_and_as_served(routed):
     mesh.chat(story)
     mesh.chat(story)
     eventually(
-        lambda: mesh.metric("infermesh_predicted_cached_tokens_total") > 1000, "a predicted hit"
+        lambda: mesh.metric("infermesh_prefix_tokens_total", kind="predicted") > 1000,
+        "a predicted hit",
     )
-    assert mesh.metric("infermesh_cached_tokens_total") == 8
+    assert mesh.metric("infermesh_prefix_tokens_total", kind="served") == 8
 
 
 def test_retries_and_ejections_are_counted(routed):
@@ -126,12 +125,8 @@ def test_engines_in_flight_and_state_are_gauges(routed):
     with mesh.wire() as wire:
         wire.request("POST", "/v1/chat/completions", b'{"model":"m","messages":[]}')
         one.wait_whole()
-        eventually(
-            lambda: mesh.metric("infermesh_engine_in_flight", engine="e1") == 1, "one in flight"
-        )
-    eventually(
-        lambda: mesh.metric("infermesh_engine_in_flight", engine="e1") == 0, "none in flight"
-    )
+        eventually(lambda: mesh.metric("infermesh_in_flight", engine="e1") == 1, "one in flight")
+    eventually(lambda: mesh.metric("infermesh_in_flight", engine="e1") == 0, "none in flight")
 
 
 # ---- health of the process

@@ -28,6 +28,11 @@ class DemoError(Exception):
     """Something that the demonstration needs went wrong: what, and the next step."""
 
 
+def clean_environment() -> dict[str, str]:
+    """Ours without INFERMESH_*: settings of the person's own mesh are none of the demonstration's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("INFERMESH_")}
+
+
 def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 
@@ -71,6 +76,7 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
+                env=clean_environment(),
                 **options,
             )
         child = Child(name, process, log, out)

@@ -5,7 +5,6 @@ command line.
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -13,7 +12,7 @@ import time
 
 import yaml
 
-from .process import Program, find_binary
+from .process import Program, clean_environment, find_binary
 from .wait import DEADLINE, eventually
 from .wire import Answer, Wire, address_of, call
 
@@ -179,14 +178,13 @@ def run_cli(
     within: float = DEADLINE,
     cwd: pathlib.Path | None = None,
 ) -> subprocess.CompletedProcess:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("INFERMESH_")}
     return subprocess.run(
         [str(find_binary()), *arguments],
         capture_output=True,
         text=True,
         timeout=within,
         stdin=subprocess.DEVNULL,
-        env={**clean, **(env or {})},
+        env=clean_environment(env),
         cwd=cwd,
     )
 

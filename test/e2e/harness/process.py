@@ -36,6 +36,12 @@ def die_with_parent() -> None:
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def clean_environment(more: dict[str, str] | None = None) -> dict[str, str]:
+    """Ours without INFERMESH_*: every such variable is a setting, and an unknown one an error."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("INFERMESH_")}
+    return {**kept, **(more or {})}
+
+
 class Program:
     """One child process. stdout and stderr go to files under `folder`."""
 
@@ -52,7 +58,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
-                env={**os.environ, **(env or {})},
+                env=clean_environment(env),
                 preexec_fn=die_with_parent,
             )
 
