@@ -32,8 +32,9 @@ void note_others(LoadCell& cell, const EngineReport& report) {
 }
 
 void reset_line(LineSums& line) {
-  for (auto* sum :
-       {&line.weight, &line.x, &line.y, &line.xx, &line.xy, &line.observed, &line.expected}) {
+  line.pending_merged.store(0, kRelaxed);
+  for (auto* sum : {&line.pending_x, &line.pending_y, &line.weight, &line.x, &line.y, &line.xx,
+                    &line.xy, &line.observed, &line.expected}) {
     sum->store(0, kRelaxed);
   }
 }

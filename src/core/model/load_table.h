@@ -37,6 +37,8 @@ struct EngineReport {
 // Decayed sums of observations (x, y): enough for a straight line through the recent ones.
 struct LineSums {
   std::atomic<double> weight{0}, x{0}, y{0}, xx{0}, xy{0};
+  std::atomic<double> pending_x{0}, pending_y{0};  // a batch that is not complete yet
+  std::atomic<std::int32_t> pending_merged{0};
   std::atomic<double> observed{0},
       expected{0};  // of the last few only: how far the line is off right now
 };
@@ -48,9 +50,9 @@ struct alignas(64) LoadCell {
       0};  // uncached prompt tokens sent, first byte not yet seen
   std::atomic<std::int64_t> decode_tokens_ahead{
       0};  // expected output tokens of requests that have begun to answer
-  std::atomic<std::int32_t> streams{0};           // requests that have begun to answer
+  std::atomic<std::int32_t> streams{0};              // requests that have begun to answer
   std::atomic<std::int64_t> prefill_tokens_done{0};  // total of uncached prompt tokens prefilled
-  std::atomic<std::int64_t> prefill_since_ns{0};  // when it turned to the prompt it works on
+  std::atomic<std::int64_t> prefill_since_ns{0};     // when it turned to the prompt it works on
   std::atomic<std::int64_t> unseen_prefill_until_ns{
       0};  // predicted end of prompts whose first token is not seen (not streamed)
   // Measured by outcomes; 0 = not yet measured.

@@ -81,8 +81,8 @@ void remember(double& typical, double value) {
 }  // namespace
 
 void learn_prefill(LoadCell& cell, Tokens uncached, Duration service, Instant now) {
-  observe(cell.prefill_line, std::max(1.0, static_cast<double>(uncached.value)),
-          to_seconds(service), kPrefillLevelShare);
+  const double tokens = std::max(1.0, static_cast<double>(uncached.value));
+  if (!observe_batch(cell.prefill_line, tokens, to_seconds(service), kPrefillLevelShare)) return;
   const Line line = fit_line(cell.prefill_line, kPrefillLevelShare);
   if (line.at(1) <= 0) return;
   const double factor = pace_factor(cell.prefill_line);

@@ -214,6 +214,17 @@ TEST(LineFit, SeparatesLevelAndSlope) {
   EXPECT_EQ(pace_factor(sums), 1);
 }
 
+TEST(LineFit, ThingsThatEndTogetherAreOneObservation) {
+  LineSums together;
+  for (int i = 0; i < 40; ++i) {
+    observe_batch(together, 100, 3, 0.2);
+    observe_batch(together, 100, 0, 0.2);
+    observe_batch(together, 100, 0, 0.2);
+  }
+  EXPECT_NEAR(fit_line(together, 0.2).at(300), 3, 0.15);
+  EXPECT_EQ(pace_factor(together), 1);
+}
+
 TEST(LineFit, AlikeObservationsSplitByTheGivenShare) {
   LineSums sums;
   for (int i = 0; i < 50; ++i) observe(sums, 100, 10, 0.2);

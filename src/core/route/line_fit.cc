@@ -38,7 +38,6 @@ double pace_factor(const LineSums& sums) {
 }
 
 void observe(LineSums& sums, double x, double y, double level_share) {
-  if (y <= 0 && sums.weight.load(kRelaxed) <= 0) return;  // nothing to compare no time with
   const double expected = fit_line(sums, level_share).at(x);
   if (expected > 0) {
     y = std::min(y, kOutlier * expected);
@@ -50,6 +49,26 @@ void observe(LineSums& sums, double x, double y, double level_share) {
   decay_and_add(sums.y, kLineMemory, y);
   decay_and_add(sums.xx, kLineMemory, x * x);
   decay_and_add(sums.xy, kLineMemory, x * y);
+}
+
+bool observe_batch(LineSums& sums, double x, double y, double level_share) {
+  const double weight = sums.weight.load(kRelaxed);
+  if (weight <= 0 && y <= 0) return false;  // nothing to compare no time with
+  const double expected = fit_line(sums, level_share).at(x);
+  const std::int32_t merged = sums.pending_merged.load(kRelaxed);
+  if (weight > 0 && y < kSameBatch * expected && merged < kMergedMax) {
+    sums.pending_x.store(sums.pending_x.load(kRelaxed) + x, kRelaxed);
+    sums.pending_merged.store(merged + 1, kRelaxed);
+    return false;
+  }
+  const double batch_x = sums.pending_x.load(kRelaxed), batch_y = sums.pending_y.load(kRelaxed);
+  if (batch_y > 0) observe(sums, batch_x, batch_y, level_share);
+  const bool at_once = weight < kObservedAtOnce;
+  if (at_once) observe(sums, x, y, level_share);
+  sums.pending_x.store(at_once ? 0 : x, kRelaxed);
+  sums.pending_y.store(at_once ? 0 : y, kRelaxed);
+  sums.pending_merged.store(0, kRelaxed);
+  return batch_y > 0 || at_once;
 }
 
 }  // namespace infermesh::route

@@ -22,7 +22,7 @@ struct Line {
 
 constexpr double kLineMemory = 40;   // observations
 constexpr double kFactorMemory = 8;  // observations
-constexpr double kCalm = 0.4;
+constexpr double kCalm = 0.3;
 
 // `level_share`: the intercept's share of y when the observations do not tell. Zero line: nothing
 // observed.
@@ -31,9 +31,16 @@ Line fit_line(const LineSums& sums, double level_share);
 // Observed over expected of the last few, 1 inside the calm range.
 double pace_factor(const LineSums& sums);
 
-// Adds an observation; y is limited to kOutlier times what was expected. Prompts of one batch end
-// together, so a y of 0 is usual and belongs in the mean; only as the very first it says nothing.
+// Adds an observation; y is limited to kOutlier times what was expected.
 void observe(LineSums& sums, double x, double y, double level_share);
+
+// The same for things that may end together: one that takes next to no time after the one before
+// was done with it, and adds its x to that one's. So an observation waits for the next to begin.
+// The first few do not wait. False while nothing was added to the line.
+bool observe_batch(LineSums& sums, double x, double y, double level_share);
+constexpr double kSameBatch = 0.1;       // of the time expected; less is next to none
+constexpr std::int32_t kMergedMax = 32;  // in one batch
+constexpr double kObservedAtOnce = 3;
 constexpr double kOutlier = 6;
 
 }  // namespace infermesh::route

@@ -67,7 +67,7 @@ TEST(Simulation, UnequalEnginesAtHighLoadFromACold) {
   Workload workload;
   workload.seed = 13;
   workload.per_second = 45;
-  expect_order(run_all(engines({1, 1, 1, 1, 1, 1, 0.5, 0.5}), workload), 1.25);
+  expect_order(run_all(engines({1, 1, 1, 1, 1, 1, 0.5, 0.5}), workload), 1.3);
 }
 
 TEST(Simulation, EqualEnginesAtLowLoad) {
