@@ -23,8 +23,6 @@ add_library(yaml INTERFACE)
 find_library(YAML_CPP_STATIC libyaml-cpp.a REQUIRED)
 target_link_libraries(yaml INTERFACE ${YAML_CPP_STATIC})
 
-add_library(cli11 INTERFACE)
-
 # llhttp: the C source that Debian's node-llhttp package carries (8.1), see docs/design.
 set(LLHTTP_DIR /usr/share/llhttp)
 add_library(llhttp STATIC ${LLHTTP_DIR}/llhttp.c ${LLHTTP_DIR}/api.c ${LLHTTP_DIR}/http.c)

@@ -8,7 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
+#include <ctime>
 
 #include "app/version.h"
 #include "io/event_loop.h"
@@ -36,10 +36,18 @@ void write_all(int descriptor, std::string_view text) {
   }
 }
 
-std::size_t terminal_width() {
+// Zeros where there is no terminal.
+winsize terminal_size() {
   winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return {};
+  return size;
+}
+
+Duration local_offset() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  return std::chrono::seconds(local.tm_gmtoff);
 }
 
 // False when a signal has asked to stop.
@@ -169,7 +177,10 @@ cli::CliIo make_cli_io() {
   io.err = [](std::string_view text) { write_all(STDERR_FILENO, text); };
   io.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   io.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
-  io.width = io.out_is_terminal ? terminal_width() : 80;
+  const winsize size = terminal_size();
+  io.width = size.ws_col > 0 ? size.ws_col : 80;
+  io.height = size.ws_row;
+  io.utc_offset = local_offset();
   io.environment = environment();
   io.now = [] {
     return Instant(

@@ -51,9 +51,9 @@ class Mesh final : public signal::MeshSink {
   port::Task<void> gather_queues();
   port::Task<control::AdminReply> get_status();
   port::Task<control::AdminReply> get_metrics();
-  port::Task<control::AdminReply> get_decision(const std::string& id);
+  port::Task<control::AdminReply> get_decision(std::string id);
   port::Task<control::AdminReply> get_decisions();
-  port::Task<control::AdminReply> post_route(const std::string& body);
+  port::Task<control::AdminReply> post_route(std::string body);
   control::AdminReply get_ready() const;
   control::AdminReply get_engine(const std::string& name) const;
   control::AdminReply change_drain(const std::string& name, control::DrainChange change);

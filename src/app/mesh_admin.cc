@@ -83,8 +83,8 @@ std::vector<control::AdminRoute> Mesh::admin_routes() {
       {"GET", "/api/problems",
        at_hand([this] { return json_reply(control::problems_json(problems())); })},
       {"GET", "/debug/decisions", [this](AdminRequest) { return get_decisions(); }},
-      {"GET", "/debug/decisions/{name}", [this](AdminRequest r) { return get_decision(r.name); }},
-      {"POST", "/api/route", [this](AdminRequest r) { return post_route(r.body); }},
+      {"GET", "/debug/decisions/{name}", [this](AdminRequest r) { return get_decision(std::move(r.name)); }},
+      {"POST", "/api/route", [this](AdminRequest r) { return post_route(std::move(r.body)); }},
       {"POST", "/api/engines/{name}/drain", answer_with([this](const AdminRequest& r) {
          return change_drain(r.name, control::DrainChange::kDrained);
        })},
@@ -165,7 +165,7 @@ AdminReply Mesh::get_engine(const std::string& name) const {
   return json_reply(std::move(*body));
 }
 
-port::Task<AdminReply> Mesh::get_decision(const std::string& id) {
+port::Task<AdminReply> Mesh::get_decision(std::string id) {
   const auto found = co_await shards_->ask_all<std::optional<DecisionRecord>>(
       loop_, [id](data::Shard& shard) -> std::optional<DecisionRecord> {
         const DecisionRecord* record = shard.decisions.find(id);
@@ -194,7 +194,7 @@ port::Task<AdminReply> Mesh::get_decisions() {
   co_return json_reply(control::decisions_json(all));
 }
 
-port::Task<AdminReply> Mesh::post_route(const std::string& body) {
+port::Task<AdminReply> Mesh::post_route(std::string body) {
   const auto test = control::parse_route_test(body);
   if (!test) co_return control::problem_reply(test.error());
   const Model* model = view_->find_model(test->model);
