@@ -6,6 +6,11 @@
 #include "wire/http/write.h"
 
 namespace infermesh::data {
+namespace {
+
+constexpr std::size_t kPiecesMax = 12;  // in one write, besides the head and the chunk's framing
+
+}  // namespace
 
 void Reply::begin(int status, std::optional<std::uint64_t> length) {
   IM_ASSERT(!head_sent_);
@@ -27,7 +32,7 @@ void Reply::header(std::string_view name, std::string_view value) {
 }
 
 void Reply::write(std::span<const std::string_view> pieces, std::string_view tail) {
-  std::array<std::string_view, 16> all;
+  std::array<std::string_view, kPiecesMax + 4> all;
   std::size_t count = 0;
   if (!head_sent_) {
     if (!to_.keep_alive) {
@@ -59,6 +64,9 @@ void Reply::send_head() {
 }
 
 void Reply::body(std::span<const std::string_view> pieces) {
+  for (; pieces.size() > kPiecesMax; pieces = pieces.subspan(kPiecesMax)) {
+    write(pieces.first(kPiecesMax), {});
+  }
   write(pieces, {});
 }
 

@@ -29,8 +29,8 @@ class Reply {
   // The connection ends after this response, and its head says so.
   void close_after() { to_.keep_alive = false; }
 
-  void send_head();                                     // at once, without a body
-  void body(std::span<const std::string_view> pieces);  // up to 12 pieces
+  void send_head();  // at once, without a body
+  void body(std::span<const std::string_view> pieces);
   void body(std::string_view piece) { body(std::span(&piece, 1)); }
   void finish();
   // The last body bytes and the end in one write.
