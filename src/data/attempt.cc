@@ -259,7 +259,13 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
     co_return fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
                         fmt::format("answered {} instead of an inference result", status));
   }
-  auto ended = is_stream ? co_await relay_stream(*this) : co_await relay_plain(*this);
+  // Not as one conditional expression: GCC 12 destroys what is awaited in one twice.
+  Step<Failure> ended;
+  if (is_stream) {
+    ended = co_await relay_stream(*this);
+  } else {
+    ended = co_await relay_plain(*this);
+  }
   const bool whole = ended && !*ended && outcome_.kind == OutcomeKind::kOk;
   const bool keep =
       whole && sent_all_ && !out_->blocked() && head().keep_alive && answer_->reusable();
