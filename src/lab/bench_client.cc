@@ -59,7 +59,6 @@ bool take_body(Connection& connection, Incoming& in, AnswerScan& scan, Instant n
 // The word for how an answer went that has been read to its end.
 std::string verdict(const Incoming& in, const AnswerScan& scan, bool stream_wanted) {
   if (in.status != 200) return fmt::format("http_{}", in.status);
-  if (scan.failed()) return "stream_error";
   if (stream_wanted && !in.event_stream) return "not_a_stream";
   if (stream_wanted && !scan.done()) return "truncated";
   return {};
@@ -164,6 +163,9 @@ port::Task<BenchAnswer> BenchClient::post(BenchCall call, LatencyHistogram* inte
     if (reused && !in.head_done && wrong == "reset") continue;
     answer.end = loop_.now();
     if (!in.event_stream) scan.end_whole();
+    // A server that says in its stream that it failed and then breaks off has told more than the
+    // break.
+    if (scan.failed()) wrong = "stream_error";
     if (wrong.empty()) wrong = verdict(in, scan, call.stream);
     if (!wrong.empty() && answer.message.empty()) answer.message = scan.text().substr(0, 200);
     const bool reusable =
