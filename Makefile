@@ -85,13 +85,13 @@ fuzz: ## each codec's fuzz target for SECONDS=60
 	@$(STEP) build fuzz
 	@$(STEP) show fuzz tools/fuzz.sh $(SECONDS_EACH)
 
-bench: build ## the router's own cost (ARGS: for bench/run.py)
+bench: build ## the router's own cost (ARGS: for bench/proxy/run.py)
 	@tools/setup.sh venv
-	@$(PYTHON) bench/run.py $(ARGS)
+	@$(PYTHON) bench/proxy/run.py $(ARGS)
 
-bench-routing: build ## every policy on simulated engines: goodput, latency, prefix hits (ARGS: for bench/routing.py)
+bench-routing: build ## every policy on simulated engines: goodput, latency, prefix hits (ARGS: for bench/routing/run.py)
 	@tools/setup.sh venv
-	@$(PYTHON) bench/routing.py $(ARGS)
+	@$(PYTHON) bench/routing/run.py $(ARGS)
 
 docs: gen ## the generated reference in docs/reference
 	@ls docs/reference

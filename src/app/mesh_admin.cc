@@ -7,6 +7,7 @@
 
 #include "app/mesh.h"
 #include "app/version.h"
+#include "base/text.h"
 #include "core/route/pipeline.h"
 #include "wire/openai/facts.h"
 
@@ -24,6 +25,17 @@ AdminReply json_reply(std::string body, int status = 200) {
 
 AdminReply not_found(std::string detail) {
   return control::problem_reply({ErrorCode::kNotFound, std::move(detail), {}});
+}
+
+AdminReply no_such_engine(const MeshView& view, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& endpoint : view.endpoints) {
+    if (endpoint) names.push_back(endpoint->name);
+  }
+  const auto near = nearest(name, names, 3);
+  return not_found(near.empty() ? fmt::format("There is no engine \"{}\".", name)
+                                : fmt::format("There is no engine \"{}\"; nearest: {}.", name,
+                                              fmt::join(near, ", ")));
 }
 
 // The facts of a chat request with this one message, as the data plane reads them off the wire.
@@ -83,7 +95,8 @@ std::vector<control::AdminRoute> Mesh::admin_routes() {
       {"GET", "/api/problems",
        at_hand([this] { return json_reply(control::problems_json(problems())); })},
       {"GET", "/debug/decisions", [this](AdminRequest) { return get_decisions(); }},
-      {"GET", "/debug/decisions/{name}", [this](AdminRequest r) { return get_decision(std::move(r.name)); }},
+      {"GET", "/debug/decisions/{name}",
+       [this](AdminRequest r) { return get_decision(std::move(r.name)); }},
       {"POST", "/api/route", [this](AdminRequest r) { return post_route(std::move(r.body)); }},
       {"POST", "/api/engines/{name}/drain", answer_with([this](const AdminRequest& r) {
          return change_drain(r.name, control::DrainChange::kDrained);
@@ -106,15 +119,16 @@ std::vector<control::Problem> Mesh::problems() const {
 
 port::Task<void> Mesh::gather_queues() {
   const std::size_t pools = view_->pools.size();
-  const auto waiting =
-      co_await shards_->ask_all<std::vector<std::uint32_t>>(loop_, [pools](data::Shard& shard) {
-        std::vector<std::uint32_t> lengths(pools);
-        for (std::size_t i = 0; i < pools; ++i) {
-          lengths[i] = static_cast<std::uint32_t>(
-              shard.admission.waiting(PoolId(static_cast<std::uint16_t>(i))));
-        }
-        return lengths;
-      });
+  // Named, not a temporary of the co_await: GCC 12 destroys captures of such temporaries twice.
+  const std::function<std::vector<std::uint32_t>(data::Shard&)> ask = [pools](data::Shard& shard) {
+    std::vector<std::uint32_t> lengths(pools);
+    for (std::size_t i = 0; i < pools; ++i) {
+      lengths[i] = static_cast<std::uint32_t>(
+          shard.admission.waiting(PoolId(static_cast<std::uint16_t>(i))));
+    }
+    return lengths;
+  };
+  const auto waiting = co_await shards_->ask_all<std::vector<std::uint32_t>>(loop_, ask);
   queued_.assign(pools, 0);
   for (const auto& lengths : waiting) {
     for (std::size_t i = 0; i < pools; ++i) queued_[i] += lengths[i];
@@ -161,16 +175,17 @@ AdminReply Mesh::get_ready() const {
 
 AdminReply Mesh::get_engine(const std::string& name) const {
   auto body = control::engine_json(moment(), name);
-  if (!body) return not_found(fmt::format("There is no engine \"{}\".", name));
+  if (!body) return no_such_engine(*view_, name);
   return json_reply(std::move(*body));
 }
 
 port::Task<AdminReply> Mesh::get_decision(std::string id) {
-  const auto found = co_await shards_->ask_all<std::optional<DecisionRecord>>(
-      loop_, [id](data::Shard& shard) -> std::optional<DecisionRecord> {
-        const DecisionRecord* record = shard.decisions.find(id);
-        return record == nullptr ? std::nullopt : std::optional(*record);
-      });
+  const std::function<std::optional<DecisionRecord>(data::Shard&)> ask =
+      [id](data::Shard& shard) -> std::optional<DecisionRecord> {
+    const DecisionRecord* record = shard.decisions.find(id);
+    return record == nullptr ? std::nullopt : std::optional(*record);
+  };
+  const auto found = co_await shards_->ask_all<std::optional<DecisionRecord>>(loop_, ask);
   for (const auto& record : found) {
     if (record) co_return json_reply(control::decision_json(*record));
   }
@@ -179,13 +194,13 @@ port::Task<AdminReply> Mesh::get_decision(std::string id) {
 }
 
 port::Task<AdminReply> Mesh::get_decisions() {
-  const auto lists =
-      co_await shards_->ask_all<std::vector<DecisionRecord>>(loop_, [](data::Shard& shard) {
-        std::vector<DecisionRecord> records;
-        for (const DecisionRecord* record : shard.decisions.recent(kRecentDecisionsMax))
-          records.push_back(*record);
-        return records;
-      });
+  const std::function<std::vector<DecisionRecord>(data::Shard&)> ask = [](data::Shard& shard) {
+    std::vector<DecisionRecord> records;
+    for (const DecisionRecord* record : shard.decisions.recent(kRecentDecisionsMax))
+      records.push_back(*record);
+    return records;
+  };
+  const auto lists = co_await shards_->ask_all<std::vector<DecisionRecord>>(loop_, ask);
   std::vector<DecisionRecord> all;
   for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());
   std::stable_sort(all.begin(), all.end(),

@@ -94,9 +94,11 @@ port::Task<bool> Connection::read_head() {
       case Wake::kProgress:
         break;
       case Wake::kPhaseDeadline:
-        if (begun)
-          co_await refuse(
-              {ErrorCode::kRequestTimeout, "The request head did not arrive in time.", {}});
+        if (begun) {
+          const Error late{
+              ErrorCode::kRequestTimeout, "The request head did not arrive in time.", {}};
+          co_await refuse(late);
+        }
         co_return false;
       case Wake::kStopped:
         if (!begun && client_.stream.may_read())
