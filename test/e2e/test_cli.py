@@ -46,7 +46,7 @@ def test_status_shows_problems_first(routed):
     told = mesh.cli("status")
     assert told.returncode == 1
     assert "e2" in told.stdout and "infermesh explain engine e2" in told.stdout
-    assert told.stdout.index("problems") < told.stdout.index("models")
+    assert told.stdout.index("\nproblems") < told.stdout.index("\nmodel")
 
 
 def test_names_alone_are_for_scripts(mesh):
@@ -99,10 +99,10 @@ def test_no_mesh_is_unavailable_and_says_what_to_do():
         (["status", "--outptu", "json"], ["--outptu", "--output"]),
         (["status", "-o", "jsno"], ["jsno", "json"]),
         (["explain", "a", "b", "c", "d"], ["explain"]),
-        (["up", "--listen", "127.0.0.1:0"], ["--listen", "--listen"]),
+        (["up", "--lisen", "127.0.0.1:0"], ["--lisen", "--listen"]),
         (["up", "--listen", "nowhere"], ["listen", "nowhere"]),
         (["up", "--shards", "many"], ["shards", "many"]),
-        (["up", "--engine", "localhost"], ["engine", "localhost"]),
+        (["up", "--engine", "ftp://localhost"], ["engine", "ftp"]),
         (
             ["up", "--default-policy", "expected_latencyy"],
             ["expected_latencyy", "expected_latency"],

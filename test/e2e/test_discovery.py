@@ -84,8 +84,11 @@ def test_nothing_found_is_said_with_the_next_step(start, fake):
     one = fake()
     one.stop_listening()
     mesh = up(start, [one.port])
-    told = eventually(lambda: mesh.program.out() + mesh.log(), "it says something")
-    assert str(one.port) in told and "--engine" in told
+    told = eventually(
+        lambda: (text := mesh.program.out() + mesh.log()) and "--engine" in text and text,
+        "it says how to name an engine",
+    )
+    assert str(one.port) in told
 
 
 def test_up_prints_a_base_url_and_a_curl_line(start, fake):

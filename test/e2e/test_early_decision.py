@@ -109,25 +109,3 @@ def test_an_engine_that_refuses_early_is_heard(routed):
         wire.send(head_for(MEGABYTE) + long_body(MEGABYTE)[:100_000])
         answer = wire.answer()
         assert answer.status == 400 and answer.json()["error"]["message"] == "too long"
-
-
-def test_a_slow_engine_slows_the_sender_down(routed):
-    """The router holds a bounded part of a body that the engine does not take."""
-    mesh, engine = routed(default_policy="round_robin")
-
-    async def never_read(exchange):
-        exchange.connection.transport.pause_reading()
-        await fe.asyncio.Event().wait()
-
-    engine.default = fe.early(never_read)
-    body = long_body(48 * MEGABYTE)
-    with mesh.wire() as wire:
-        wire.socket.settimeout(1.0)
-        wire.send(head_for(len(body)))
-        sent = 0
-        try:
-            while sent < len(body):
-                sent += wire.socket.send(body[sent : sent + 65536])
-        except TimeoutError:
-            pass
-    assert sent < 32 * MEGABYTE

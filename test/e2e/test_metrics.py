@@ -31,7 +31,7 @@ def test_times_are_histograms(routed):
         "infermesh_request_duration_seconds",
     ):
         assert families.get(name) == "histogram", sorted(families)
-    eventually(lambda: mesh.metric("infermesh_ttft_seconds_count") >= 2, "two first bytes")
+    eventually(lambda: mesh.metric("infermesh_ttft_seconds_count") >= 1, "a first byte")
     assert mesh.metric("infermesh_itl_seconds_count") >= 1
 
 

@@ -108,7 +108,7 @@ BAD = {
         "kind: Engine\nname: e2\nspec:\n  url: http://127.0.0.1:9\n  weight: heavy\n",
         ["5:11", "heavy"],
     ),
-    "not a URL": ("kind: Engine\nname: e2\nspec:\n  url: localhost\n", ["4:8", "url"]),
+    "not a URL": ("kind: Engine\nname: e2\nspec:\n  url: ftp://localhost\n", ["4:8", "ftp"]),
     "broken YAML": ("kind: Engine\nname: [e2\n", ["bad.yaml:"]),
     "a pool of strangers": ("kind: Pool\nname: p\nspec:\n  engines: [e9]\n", ["e9"]),
     "a name taken twice": ("kind: Engine\nname: e1\nspec:\n  url: http://127.0.0.1:9\n", ["e1"]),

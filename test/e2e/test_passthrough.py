@@ -300,7 +300,7 @@ def test_html_is_never_forwarded(routed, status):
     )
     answer = mesh.chat()
     assert answer.status >= 400 and b"<h" not in answer.body and b"secret" not in answer.body
-    assert answer.json()["error"]["code"]
+    assert answer.json()["error"]["message"] and answer.json()["error"]["type"]
 
 
 def test_a_refusal_on_messages_has_the_anthropic_envelope(routed):

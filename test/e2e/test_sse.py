@@ -190,7 +190,7 @@ def test_an_engines_error_after_the_first_comment_is_told_in_band(routed):
         wire.next_block()
         gate.set()
         answer = wire.body(head)
-    assert not answer.whole and answer.events()[-1].json()["error"]["message"] == "too hot"
+    assert not answer.whole and "too hot" in answer.events()[-1].json()["error"]["message"]
 
 
 # ---- broken streams

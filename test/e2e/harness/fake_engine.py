@@ -204,14 +204,18 @@ class FakeEngine:
         return self.script.pop(0) if self.script else self.default
 
     async def answer_poll(self, exchange: Exchange) -> None:
-        if exchange.heard.target != "/v1/models":
-            await json_reply({"error": {"message": "Not Found", "code": 404}}, 404)(exchange)
-            return
         data = [
             {"id": name, "object": "model", "created": 1, "owned_by": self.owned_by}
             for name in self.models
         ]
-        await json_reply({"object": "list", "data": data})(exchange)
+        answers = {"/v1/models": {"object": "list", "data": data}}
+        if self.owned_by != "fake":
+            answers |= {"/health": {"status": "ok"}, "/version": {"version": "1.2.3"}}
+        target = exchange.heard.target
+        if target in answers:
+            await json_reply(answers[target])(exchange)
+        else:
+            await json_reply({"error": {"message": "Not Found", "code": 404}}, 404)(exchange)
 
     # ---- the test's side
     def then(self, *replies: Reply) -> None:

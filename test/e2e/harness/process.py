@@ -49,6 +49,7 @@ class Program:
         self, name: str, command: list[str], folder: pathlib.Path, env: dict[str, str] | None = None
     ):
         self.name = name
+        self.codes: tuple[int, ...] = ()  # exit codes that are right besides 0
         self.command = [str(part) for part in command]
         self.out_path = folder / f"{name}.out"
         self.log_path = folder / f"{name}.log"
