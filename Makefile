@@ -70,7 +70,8 @@ test-tsan: ## the whole suite under the thread sanitizer
 
 check: ## include rules, purity, format, sizes, generated files
 	@tools/setup.sh build develop
-	@if [[ -f tools/check.py ]]; then $(STEP) show check /usr/bin/python3 tools/check.py; else echo "   check: tools/check.py is not there"; fi
+	@$(STEP) quiet "tests of the checks" /usr/bin/python3 tools/check_test.py
+	@$(STEP) show check /usr/bin/python3 tools/check.py
 
 fmt: ## formats the C++ sources
 	@tools/setup.sh develop

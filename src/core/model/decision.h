@@ -106,9 +106,9 @@ struct Outcome {
   std::int32_t streams_at_start = 0;  // other streams on the engine when it was sent
   Tokens prefill_ahead_at_start{0};   // uncached prompt tokens of others before it
   Duration prefill_service{
-      -1};                // time the engine spent on this prompt alone; negative when not seen
+      -1};                   // time the engine spent on this prompt alone; negative when not seen
   Tokens prefill_beside{0};  // uncached prompt tokens of others prefilled while it answered
-  bool streamed = false;  // the first byte marks the first token
+  bool streamed = false;     // the first byte marks the first token
   std::optional<Tokens> prompt_tokens;  // as the engine's usage said
   std::optional<Tokens> cached_tokens;
   std::optional<Tokens> output_tokens;

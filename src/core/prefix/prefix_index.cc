@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <new>
+#include <memory>
 
 #include "base/assert.h"
 
@@ -52,7 +52,7 @@ PrefixIndex::PrefixIndex(Bytes budget, Duration ttl) : ttl_(ttl) {
   buckets_ = std::bit_floor(wanted / kBucketBytes);
   // calloc hands out untouched zero pages; an all-zero atomic word is an empty slot.
   memory_.reset(std::calloc(buckets_ + 1, kBucketBytes));
-  if (memory_ == nullptr) throw std::bad_alloc();
+  IM_ASSERT(memory_ != nullptr);
   void* start = memory_.get();
   std::size_t space = (buckets_ + 1) * kBucketBytes;
   slots_ = static_cast<Slot*>(std::align(kBucketBytes, buckets_ * kBucketBytes, start, space));
