@@ -42,7 +42,7 @@ bool Connection::alive() {
 
 void Connection::close(port::CloseMode mode) {
   if (closed_) return;
-  closed_ = true;
+  closed_ = ended_ = true;
   stream_->close(mode);
 }
 

@@ -23,7 +23,7 @@ class Connection {
   port::Task<bool> write(std::string_view bytes, Instant deadline);
 
   std::string& input() { return input_; }  // the owner erases what it has dealt with
-  bool ended() const { return ended_; }    // the peer has closed its side, or the stream is broken
+  bool ended() const { return ended_; }    // either side has closed, or the stream is broken
   // Between two uses: nothing unexpected has come and the peer has not left.
   bool alive();
   bool broken() const { return broken_; }  // reset or another failure

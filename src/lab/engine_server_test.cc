@@ -383,10 +383,16 @@ TEST_F(EngineServerTest, StoppingDropsConnections) {
               R"({"prompt":"x","max_tokens":5000,"ignore_eos":true,"stream":true})"),
       kNever));
   world_.run_for(50ms);
+  const auto idle = connect();
+  world_.run_for(1ms);
   server_->stop();
   read(*connection, 100ms);
   EXPECT_TRUE(connection->ended());
   EXPECT_FALSE(world_.run(world_.loop().connect("127.0.0.1", 8000, world_.now() + 1s)).has_value());
+  const std::weak_ptr<EngineServer> gone = server_;
+  server_.reset();
+  world_.run_for(100ms);
+  EXPECT_TRUE(gone.expired()) << "no session, busy or idle, holds on to it";
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ void BlockChain::close_block(const char* block) {
 }
 
 void BlockChain::add(std::string_view bytes) {
+  if (bytes.empty()) return;
   bytes_ += bytes.size();
   if (partial_size_ > 0) {
     const std::size_t taken = std::min(kBlockBytes - partial_size_, bytes.size());
@@ -65,7 +66,7 @@ void BlockChain::add(std::string_view bytes) {
     close_block(bytes.data());
     bytes.remove_prefix(kBlockBytes);
   }
-  std::memcpy(partial_.data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(partial_.data(), bytes.data(), bytes.size());
   partial_size_ = bytes.size();
 }
 
