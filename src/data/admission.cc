@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -15,33 +16,48 @@ constexpr Duration kTick = 10ms;  // how late room freed on another shard may be
 
 Admission::Admission(port::Loop& loop) : loop_(loop), tick_([this] { retry_all(); }) {}
 
-Admission::Queue& Admission::queue_of(const Pool& pool) {
-  auto& queue = queues_[pool.id];
-  if (!queue) queue = std::make_unique<Queue>(pool.spec.queue_max);
-  return *queue;
+Admission::Line& Admission::line_of(const Pool& pool) {
+  auto& line = lines_[pool.id];
+  if (!line) line = std::make_unique<Line>(pool.spec.queue_max);
+  return *line;
 }
 
 Admission::Ticket::~Ticket() {
-  if (state_ == State::kWaiting) admission_.queues_.at(pool_)->remove(place_);
-  // A grant that was not used is passed on.
-  if (state_ == State::kGranted) admission_.freed(pool_);
+  leave();
 }
 
-Result<void> Admission::Ticket::enter(const Pool& pool, Priority priority, Instant deadline) {
-  Queue& queue = admission_.queue_of(pool);
-  auto offered = queue.offer(this, priority, deadline, admit::Capacity::kNone);
+void Admission::Ticket::leave() {
+  const State state = std::exchange(state_, State::kOutside);
+  if (state == State::kWaiting) admission_.lines_.at(pool_)->queue.remove(place_);
+  if (state == State::kGranted) {
+    admission_.lines_.at(pool_)->queue.depart(place_, admission_.loop_.now());
+    admission_.freed(pool_);  // there may be room for more than one
+  }
+}
+
+Result<void> Admission::Ticket::enter(const Pool& pool, const Model& model, Priority priority,
+                                      Instant deadline) {
+  Line& line = admission_.line_of(pool);
+  if (state_ == State::kGranted && pool_ == pool.id) {
+    state_ = State::kWaiting;
+    line.full.push_back(model_);
+    admission_.call_next(line);
+    return {};
+  }
+  leave();
+  auto offered = line.queue.offer(this, priority, deadline, admit::Capacity::kNone);
   if (offered.pushed_out) {
     Ticket& gone = *offered.pushed_out->ticket;
     gone.state_ = State::kShed;
     gone.wake_.set();
   }
   if (offered.admission == admit::Admission::kRefused) {
-    state_ = State::kOutside;
     return fail(ErrorCode::kQueueFull,
                 fmt::format("All engines of pool {} are busy and {} requests wait already.",
                             pool.spec.name, pool.spec.queue_max));
   }
   pool_ = pool.id;
+  model_ = model.id;
   place_ = offered.place;
   state_ = State::kWaiting;
   if (!admission_.tick_.armed())
@@ -54,27 +70,34 @@ bool Admission::has_waiting(PoolId pool) const {
 }
 
 std::size_t Admission::waiting(PoolId pool) const {
-  const auto found = queues_.find(pool);
-  return found == queues_.end() ? 0 : found->second->size();
+  const auto found = lines_.find(pool);
+  return found == lines_.end() ? 0 : found->second->queue.size();
 }
 
-void Admission::grant(Queue& queue) {
-  const auto ticket = queue.next(loop_.now());
+void Admission::begin_round(Line& line) {
+  line.full.clear();
+  call_next(line);
+}
+
+void Admission::call_next(Line& line) {
+  const auto ticket = line.queue.peek(loop_.now(), [&](const Ticket* waiting) {
+    return std::find(line.full.begin(), line.full.end(), waiting->model_) == line.full.end();
+  });
   if (!ticket) return;
   (*ticket)->state_ = Ticket::State::kGranted;
   (*ticket)->wake_.set();
 }
 
 void Admission::freed(PoolId pool) {
-  const auto found = queues_.find(pool);
-  if (found != queues_.end()) grant(*found->second);
+  const auto found = lines_.find(pool);
+  if (found != lines_.end()) begin_round(*found->second);
 }
 
 void Admission::retry_all() {
   bool somebody = false;
-  for (auto& [pool, queue] : queues_) {
-    grant(*queue);
-    somebody = somebody || queue->size() > 0;
+  for (auto& [pool, line] : lines_) {
+    begin_round(*line);
+    somebody = somebody || line->queue.size() > 0;
   }
   if (somebody) loop_.arm(tick_, loop_.now() + kTick);
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -29,9 +30,9 @@ class Admission {
     Ticket(const Ticket&) = delete;
     Ticket& operator=(const Ticket&) = delete;
 
-    // Queues, or queues again after a grant that came to nothing. kQueueFull when there is no
-    // place.
-    Result<void> enter(const Pool& pool, Priority priority, Instant deadline);
+    // Queues. After a turn that came to nothing the ticket keeps its place. kQueueFull when there
+    // is no place.
+    Result<void> enter(const Pool& pool, const Model& model, Priority priority, Instant deadline);
     bool granted() const { return state_ == State::kGranted; }
     bool shed() const { return state_ == State::kShed; }
 
@@ -40,8 +41,11 @@ class Admission {
     enum class State : std::uint8_t { kOutside, kWaiting, kGranted, kShed };
     Admission& admission_;
     port::Wakeup& wake_;
+    void leave();
+
     State state_ = State::kOutside;
     PoolId pool_;
+    ModelId model_;
     std::uint64_t place_ = 0;
   };
 
@@ -51,12 +55,19 @@ class Admission {
   void retry_all();         // the view changed: everybody's first in line tries
 
  private:
-  using Queue = admit::AdmissionQueue<Ticket*>;
-  Queue& queue_of(const Pool& pool);
-  void grant(Queue& queue);
+  // Who has its turn stays in line until it is served. When its model's engines turn out to be full
+  // the turn passes to the next that asks for another model: one a model in each round.
+  struct Line {
+    explicit Line(std::size_t queue_max) : queue(queue_max) {}
+    admit::AdmissionQueue<Ticket*> queue;
+    std::vector<ModelId> full;  // found in this round
+  };
+  Line& line_of(const Pool& pool);
+  void begin_round(Line& line);
+  void call_next(Line& line);
 
   port::Loop& loop_;
-  std::map<PoolId, std::unique_ptr<Queue>> queues_;
+  std::map<PoolId, std::unique_ptr<Line>> lines_;
   port::Timer tick_;
 };
 

@@ -173,12 +173,13 @@ port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> t
     }
     if (!decision.wait) co_return stop(no_engine(*view, *model, decision, tried));
     const auto entered =
-        ticket.enter(*pool, facts.priority, std::min(queue_deadline, facts.deadline));
+        ticket.enter(*pool, *model, facts.priority, std::min(queue_deadline, facts.deadline));
     if (!entered) {
       shard.meter.shed(pool->spec.name, entered.error().code);
       co_return stop(entered.error());
     }
     parts.waiter.phase_deadline = std::min(queue_deadline, facts.deadline);
+    parts.waiter.watch_client = true;
     while (!ticket.granted() && !ticket.shed()) {
       const auto woken = co_await wait();
       if (!woken) co_return std::unexpected(woken.error());
@@ -201,6 +202,7 @@ port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> t
 
 port::Task<Step<>> Exchange::pause(Duration duration) {
   parts.waiter.phase_deadline = parts.shard.loop.now() + duration;
+  parts.waiter.watch_client = true;
   while (true) {
     const auto woken = co_await wait();
     if (!woken) co_return std::unexpected(woken.error());
@@ -287,6 +289,12 @@ port::Task<Step<Wake>> Exchange::wait() {
                         fmt::format("The answer was not complete after {}.",
                                     human_duration(parts.shard.loop.now() - parts.start.received)),
                         {}});
+      case Wake::kClientStalled:
+        parts.client.stream.close(port::CloseMode::kReset);
+        co_return stop({ErrorCode::kClientTooSlow,
+                        fmt::format("The client read nothing for {}.",
+                                    human_duration(parts.shard.settings.client_stall_timeout)),
+                        {}});
       case Wake::kClientGone:
         co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
       case Wake::kStopped:
@@ -297,26 +305,12 @@ port::Task<Step<Wake>> Exchange::wait() {
   }
 }
 
-port::Task<Step<>> Exchange::drain_client() {
-  const Duration patience = parts.shard.settings.client_stall_timeout;
-  OutBuffer& out = parts.client.out;
-  parts.waiter.phase_deadline = parts.shard.loop.now() + patience;
-  std::size_t left = out.kept_bytes();
-  while (out.blocked()) {
-    if (parts.client.stream.may_write()) out.flush();
-    if (!out.blocked()) break;
-    if (out.kept_bytes() < left) parts.waiter.phase_deadline = parts.shard.loop.now() + patience;
-    left = out.kept_bytes();
+port::Task<Step<>> Exchange::let_client_catch_up() {
+  parts.waiter.phase_deadline = kNever;
+  while (client_is_behind()) {
     const auto woken = co_await wait();
     if (!woken) co_return std::unexpected(woken.error());
-    if (*woken == Wake::kPhaseDeadline) {
-      parts.client.stream.close(port::CloseMode::kReset);
-      co_return stop({ErrorCode::kClientTooSlow,
-                      fmt::format("The client read nothing for {}.", human_duration(patience)),
-                      {}});
-    }
   }
-  note_client_write();
   co_return Step<>{};
 }
 

@@ -66,7 +66,11 @@ class TestWire {
 
   port::Task<void> sleep(Duration time) { return world_.loop().sleep_until(world_.now() + time); }
   port::Task<void> until_gone() {  // the router closes the connection
-    while (co_await more()) input_.clear();
+    bool some = true;
+    while (some) {
+      input_.clear();
+      some = co_await more();
+    }
   }
   void close() { stream_->close(port::CloseMode::kGraceful); }
   void reset() { stream_->close(port::CloseMode::kReset); }

@@ -73,7 +73,7 @@ class TestMesh {
     expect_nothing_in_flight();
     bool drained = false;
     shard.drain(world.now(), [&] { drained = true; });
-    world.run_for(10s);
+    world.run_for(2h);
     EXPECT_TRUE(drained);
     for (auto& engine : engines) {
       EXPECT_EQ(world.network().connections_open(engine->address()), 0u) << engine->port;

@@ -72,6 +72,27 @@ class AdmissionQueue {
     return std::nullopt;
   }
 
+  // Who would be next of those that `accept` takes. It keeps its place: for a try that may come to
+  // nothing. When it comes to something, depart() follows.
+  template <typename Accept>
+  std::optional<Ticket> peek(Instant now, Accept accept) const {
+    for (const Priority priority : turns_.order()) {
+      for (const Entry& entry : lanes_[static_cast<std::size_t>(priority)]) {
+        if (entry.deadline > now && accept(entry.ticket)) return entry.ticket;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // An entry that peek() named has been served.
+  void depart(std::uint64_t place, Instant now) {
+    const auto found = places_.find(place);
+    if (found == places_.end()) return;
+    turns_.took(found->second->priority);
+    drain_.on_departure(now);
+    take(found->second);
+  }
+
   // Those whose deadline has passed, by deadline.
   std::vector<Gone> expire(Instant now) {
     std::vector<Gone> gone;

@@ -37,6 +37,22 @@ TEST(AdmissionQueue, AdmitsAtOnceWhenThereIsCapacityAndNobodyWaits) {
   EXPECT_THAT(drain(queue), testing::ElementsAre("b", "c"));
 }
 
+TEST(AdmissionQueue, WhoHasATurnKeepsItsPlaceUntilItIsServed) {
+  Queue queue(4);
+  const auto a = wait(queue, "a");
+  wait(queue, "b");
+  wait(queue, "late", Priority::kHigh, kStart);
+  const auto anybody = [](const std::string&) { return true; };
+  EXPECT_EQ(queue.peek(kStart, anybody), "a") << "nobody whose deadline has passed";
+  EXPECT_EQ(queue.peek(kStart, anybody), "a");
+  EXPECT_EQ(queue.peek(kStart, [](const std::string& name) { return name != "a"; }), "b");
+  EXPECT_EQ(queue.peek(kStart, [](const std::string&) { return false; }), std::nullopt);
+  queue.depart(a.place, kStart);
+  queue.depart(a.place, kStart);  // nothing more
+  EXPECT_EQ(queue.size(), 2U);
+  EXPECT_EQ(queue.peek(kStart, anybody), "b");
+}
+
 TEST(AdmissionQueue, RefusesWhenFullAndGivesTheTicketBack) {
   Queue queue(2);
   wait(queue, "a");
