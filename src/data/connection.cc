@@ -23,7 +23,8 @@ class Connection {
   Connection(Shard& shard, port::StreamPtr stream)
       : shard_(shard),
         client_(std::move(stream)),
-        waiter_(shard.loop, client_, shard.scratch, shard.settings.head_bytes_max),
+        waiter_(shard.loop, client_, shard.scratch,
+                {shard.settings.head_bytes_max, shard.settings.client_stall_timeout}),
         parser_(shard.settings.head_bytes_max),
         entry_(shard.connections, waiter_) {
     client_.stream.attach(&waiter_.wake);
@@ -171,17 +172,12 @@ port::Task<void> Connection::refuse(const Error& error) {
 port::Task<bool> Connection::flush() {
   waiter_.total_deadline = kNever;
   waiter_.keepalive_due = kNever;
+  waiter_.phase_deadline = kNever;
   waiter_.watch_client = false;
-  waiter_.phase_deadline = shard_.loop.now() + shard_.settings.client_stall_timeout;
-  std::size_t left = client_.out.kept_bytes();
   while (client_.out.blocked()) {
-    if (client_.stream.may_write()) client_.out.flush();
-    if (!client_.out.blocked()) break;
-    if (client_.out.kept_bytes() < left) {
-      left = client_.out.kept_bytes();
-      waiter_.phase_deadline = shard_.loop.now() + shard_.settings.client_stall_timeout;
-    }
-    if (co_await waiter_.wait() != Wake::kProgress) co_return false;
+    const Wake woken = co_await waiter_.wait();
+    if (woken == Wake::kClientStalled) shard_.meter.client_stalled();
+    if (woken != Wake::kProgress) co_return false;
   }
   co_return !client_.out.failed();
 }

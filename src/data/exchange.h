@@ -56,8 +56,11 @@ class Exchange {
   // Waits for progress; answers only kProgress and kPhaseDeadline. Sends keep-alives to a client
   // that awaits a stream.
   port::Task<Step<Wake>> wait();
-  // Waits until what was written to the client has been taken.
-  port::Task<Step<>> drain_client();
+  // More is kept for the client than may be: nothing is read from the engine until it has caught up.
+  bool client_is_behind() const {
+    return parts.client.out.kept_bytes() > parts.shard.settings.stream_buffer_bytes_max;
+  }
+  port::Task<Step<>> let_client_catch_up();
   // The head of an event stream; committed early when the first event is long in coming.
   void begin_stream();
   void note_client_write() { last_write_ = parts.shard.loop.now(); }

@@ -68,8 +68,12 @@ class PlainRelay {
       switch (piece.state) {
         case AnswerReader::State::kPayload:
           pass_on(piece.payload);
-          if (auto drained = co_await let_client_catch_up(); !drained)
-            co_return std::unexpected(drained.error());
+          if (x_.client_is_behind()) {
+            attempt_.answer().keep();
+            if (auto caught = co_await x_.let_client_catch_up(); !caught) {
+              co_return std::unexpected(caught.error());
+            }
+          }
           break;
         case AnswerReader::State::kEnd:
           end();
@@ -119,12 +123,6 @@ class PlainRelay {
     take_usage(x_, reader_.usage());
     attempt_.end_ok();
     x_.parts.reply.finish();
-  }
-
-  port::Task<Step<>> let_client_catch_up() {
-    if (!x_.parts.client.out.blocked()) co_return Step<>{};
-    attempt_.answer().keep();
-    co_return co_await x_.drain_client();
   }
 
   Trouble truncated() const {

@@ -31,10 +31,11 @@ class StreamRelay {
         case AnswerReader::State::kPayload: {
           if (auto trouble = take(piece.payload)) co_return give_up(std::move(*trouble));
           if (inspector_.ended() && !inspector_.failed()) co_return co_await end();
-          if (x_.parts.client.out.blocked()) {
+          if (x_.client_is_behind()) {
             attempt_.answer().keep();
-            if (auto drained = co_await x_.drain_client(); !drained)
-              co_return std::unexpected(drained.error());
+            if (auto caught = co_await x_.let_client_catch_up(); !caught) {
+              co_return std::unexpected(caught.error());
+            }
           }
           break;
         }

@@ -14,16 +14,19 @@ enum class Wake : std::uint8_t {
   kKeepalive,      // keepalive_due has come
   kPhaseDeadline,  // the deadline of this step
   kTotalDeadline,  // the deadline of the exchange
+  kClientStalled,  // the client has not read what is written to it for `stall_timeout`
   kClientGone,
   kStopped,  // the shard gives up on what is still running (end of a drain)
 };
 
 class Waiter {
  public:
-  Waiter(port::Loop& loop, ClientSide& client, std::span<char> scratch, std::size_t input_max)
-      : loop_(loop), client_(client), scratch_(scratch), input_max_(input_max), timer_([this] {
-          wake.set();
-        }) {}
+  struct Limits {
+    std::size_t input_max = 64 << 10;  // bytes of early requests that are taken in
+    Duration stall_timeout = 30s;
+  };
+  Waiter(port::Loop& loop, ClientSide& client, std::span<char> scratch, Limits limits)
+      : loop_(loop), client_(client), scratch_(scratch), limits_(limits), timer_([this] { wake.set(); }) {}
 
   port::Task<Wake> wait();
   void stop() {
@@ -39,10 +42,15 @@ class Waiter {
       false;  // the request has been read whole: reads only tell whether the client is there
 
  private:
+  bool is_client_gone();
+  void write_on();
+
   port::Loop& loop_;
   ClientSide& client_;
   std::span<char> scratch_;
-  std::size_t input_max_;
+  Limits limits_;
+  Instant stall_deadline_ = kNever;
+  std::size_t kept_seen_ = 0;
   port::Timer timer_;
   bool stopped_ = false;
 };
