@@ -111,6 +111,8 @@ class Purity(unittest.TestCase):
 
     def test_tests_do_not_sleep(self):
         self.assertIn("a test sleeps", found(purity, {"src/io/a_test.cc": "std::this_thread::sleep_for(1s);\n"})[0])
+        self.assertIn("a test sleeps", found(purity, {"src/io/a_test.cc": "sleep(1);\n"})[0])
+        self.assertEqual([], found(purity, {"src/data/a_test.cc": "co_await wire.sleep(1s);\n"}))
 
 
 def function(name, lines):

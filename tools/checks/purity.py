@@ -36,7 +36,8 @@ GENERAL = (
     (r"\bthrow\b", "throws", "expected errors are Result<T>, programmer errors IM_ASSERT", "return fail(...)"),
     (r"\busing\s+namespace\s+std\s*;", "uses namespace std", "names must say where they are from", "write std::"),
 )
-SLEEPS = re.compile(r"\bsleep_for\s*\(|\bthis_thread::sleep_until\b|\bu?sleep\s*\(\s*\d|\bnanosleep\s*\(")
+# A member called sleep is a simulated world's: its time is virtual and passes at once.
+SLEEPS = re.compile(r"\bsleep_for\s*\(|\bthis_thread::sleep_until\b|(?<![.>])\bu?sleep\s*\(\s*\d|\bnanosleep\s*\(")
 
 
 def run(tree):
