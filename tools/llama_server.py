@@ -112,12 +112,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--api-key", action="append", default=[], help="a key to ask for; may be repeated"
     )
+    parser.add_argument("--outlive-parent", action="store_true", help="go on when the parent ends")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    end_with_parent()
+    if not args.outlive_parent:
+        end_with_parent()
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

@@ -29,7 +29,7 @@ class DemoError(Exception):
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours without INFERMESH_*: settings of the person's own mesh are none of the demonstration's."""
+    """Ours without INFERMESH_*: settings of a mesh of the person's own are not for this one."""
     return {name: value for name, value in os.environ.items() if not name.startswith("INFERMESH_")}
 
 
@@ -106,25 +106,9 @@ class Engine:
 
 
 def start_engine(children: Children, number: int, port: int = 0) -> Child:
-    script = ROOT / "tools" / "llama_server.py"
-    return children.start(
-        f"llama{number}",
-        [
-            sys.executable,
-            script,
-            MODEL_FILE,
-            "--alias",
-            MODEL,
-            "--port",
-            port,
-            "--parallel",
-            SLOTS,
-            "--ctx",
-            2048 * SLOTS,
-            "--threads",
-            1,
-        ],
-    )
+    options = f"--alias {MODEL} --port {port} --parallel {SLOTS} --ctx {2048 * SLOTS} --threads 1"
+    command = [sys.executable, ROOT / "tools" / "llama_server.py", MODEL_FILE, *options.split()]
+    return children.start(f"llama{number}", command + ["--outlive-parent"] * KEEP)
 
 
 def engine_url(child: Child) -> str:

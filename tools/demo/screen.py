@@ -18,7 +18,8 @@ class Screen:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
 
     def section(self, number: int, name: str, text: str) -> None:
-        self.line(f"{self.paint('1', f'{number}/5')}  {self.paint('1', f'{name:<10}')} {text}")
+        heading = self.paint("1", f"{number}/5") + "  " + self.paint("1", f"{name:<10}")
+        self.line(f"{heading} {text}".rstrip())
 
     def working(self, number: int, name: str, text: str) -> None:
         """A line that the section's own line replaces; on a terminal only."""

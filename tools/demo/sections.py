@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ class Wave:
 def run_wave(mesh: Mesh, victim: Engine, size: int = 24) -> Wave:
     """Half of the requests stream. The engine is killed once it has some of both kinds."""
     client = Client(mesh)
-    begun = [threading.Event() for _ in range(size)]
+    begun: list[Served] = []
 
     def one(number: int) -> Served:
         kind = "chat stream" if number % 2 else "chat"
@@ -112,14 +111,16 @@ def run_wave(mesh: Mesh, victim: Engine, size: int = 24) -> Wave:
                 "content": f"{system_prompt(PLACES[number % 8], 100 + number)} Tell all of it.",
             }
         ]
-        return client.ask(number, kind, messages, 250, begun[number])
+        return client.ask(number, kind, messages, 250, begun.append)
 
     with ThreadPoolExecutor(size) as pool:
         running = [pool.submit(one, number) for number in range(size)]
 
         def busy() -> bool:
+            if all(run.done() for run in running):
+                return True
             at = {found["name"]: found for found in mesh.engines()}[victim.name]
-            return at["in_flight"] >= 4 and at["streams"] >= 1 or all(run.done() for run in running)
+            return at["in_flight"] >= 5 and any(one.engine == victim.name for one in begun)
 
         mesh.child.until(busy, "load reaching the engine")
         victim.child.process.kill()
@@ -134,8 +135,9 @@ def show_failure(children: Children, engines: list[Engine], mesh: Mesh) -> int:
     SCREEN.working(4, "failure", f"kill -9 {victim.name} under load")
     wave = run_wave(mesh, victim)
     hit = wave.hit()
-    begun = [one for one, _ in hit if one.began]
-    retried = [one for one, _ in hit if not one.began and not one.error]
+    stayed = [one for one, record in hit if record["attempts"][-1]["engine"] == victim.name]
+    begun = [one for one in stayed if one.began]
+    moved = len(hit) - len(stayed)
     lost = [one for one in wave.served if one.error and not one.began]
     SCREEN.section(
         4,
@@ -143,7 +145,7 @@ def show_failure(children: Children, engines: list[Engine], mesh: Mesh) -> int:
         f"kill -9 {victim.name}: {len(wave.served)} requests in flight, {len(hit)} of them on it",
     )
     SCREEN.detail(
-        f"{len(retried)} not yet answered: all retried elsewhere and answered"
+        f"{moved} not yet answered: all retried elsewhere and answered"
         if not lost
         else SCREEN.paint("31", f"{len(lost)} requests lost, the first: {lost[0].error}")
     )

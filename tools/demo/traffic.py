@@ -7,6 +7,7 @@ import queue
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -78,7 +79,7 @@ class Client:
         kind: str,
         messages: list[dict],
         tokens: int,
-        began: threading.Event | None = None,
+        on_begin: Callable[[Served], None] = lambda _: None,
     ) -> Served:
         served = Served(conversation, kind)
         started = time.monotonic()
@@ -89,7 +90,7 @@ class Client:
             served.request_id = raw.headers.get("x-request-id", "")
             answer = raw.parse()
             if kind.endswith("stream"):
-                self.read_stream(served, answer, started, began)
+                self.read_stream(served, answer, started, on_begin)
             else:
                 self.read_whole(served, answer)
         except self.openai.APIError as error:
@@ -122,14 +123,13 @@ class Client:
             served.cached_tokens = usage.prompt_tokens_details.cached_tokens or 0
 
     def read_stream(
-        self, served: Served, stream, started: float, began: threading.Event | None
+        self, served: Served, stream, started: float, on_begin: Callable[[Served], None]
     ) -> None:
         for part in stream:
             if not served.began:
                 served.began = True
                 served.ttft = time.monotonic() - started
-                if began:
-                    began.set()
+                on_begin(served)
             if part.choices:
                 choice = part.choices[0]
                 served.text += (
@@ -182,7 +182,7 @@ WHY = {
     "only_one": "the only one that is ready",
     "policy": "its turn",
     "least_loaded": "least work ahead",
-    "fastest": "soonest by measured speed",
+    "fastest": "measured as soonest",
     "session": "this session's engine",
     "fallback": "least in flight: nothing better is known",
 }
@@ -197,7 +197,7 @@ def why(mesh: Mesh, served: Served) -> str:
     if served.reason == "prefix_cached":
         whole = decision["cached_tokens"] + decision["uncached_tokens"]
         share = 100 * decision["cached_tokens"] / max(1, whole)
-        return f"has read {share:.0f} % of this prompt"
+        return f"holds {share:.0f} % of prompt"
     retried = f"attempt {len(record['attempts'])}: " if len(record["attempts"]) > 1 else ""
     return retried + WHY.get(served.reason, served.reason)
 
