@@ -74,6 +74,7 @@ Mesh::Mesh(config::Settings settings, config::Command command, Banner::Write wri
   process_.commit = kCommit;
   process_.objects_path = settings_.objects;
   process_.started = loop_.now();
+  started_wall_ = loop_.wall_now();
 }
 
 Mesh::~Mesh() = default;
@@ -143,7 +144,8 @@ Result<void> Mesh::open_listeners() {
   admin_ = std::make_unique<control::AdminServer>(loop_, admin_routes());
   loop_.spawn(admin_->serve(*admin_listener_));
   if (settings_.ready_file.empty()) return {};
-  const boost::json::object ready{{"listen", *inference}, {"admin", admin_listener_->address()}};
+  const boost::json::object ready{
+      {"listen", *inference}, {"admin", admin_listener_->address()}, {"pid", ::getpid()}};
   return io::write_file(settings_.ready_file, boost::json::serialize(ready) + "\n");
 }
 
@@ -234,7 +236,23 @@ void Mesh::stop() {
   });
 }
 
+// An ejection counts when it begins; half open it is still the same one.
+void Mesh::count_ejections(const MeshView& view) {
+  for (const Ejection& ejection : view.ejections) {
+    if (view_->find_ejection(ejection.endpoint, ejection.model) != nullptr) continue;
+    const Endpoint* endpoint = view.endpoint(ejection.endpoint);
+    if (endpoint == nullptr || ejection.model.value >= view.models.size()) continue;
+    const std::string& model = view.models[ejection.model.value].name;
+    metrics_.set(shards_->count())
+        .counter(obs::CounterId::kEjections, {endpoint->name, model})
+        .add();
+    log_.warn(loop_.wall_now(), "engine is out for a model",
+              {{"engine", endpoint->name}, {"model", model}, {"why", ejection.reason}});
+  }
+}
+
 void Mesh::on_view(MeshViewPtr view) {
+  count_ejections(*view);
   if (view->generation != view_->generation) process_.view_since = loop_.now();
   view_ = std::move(view);
   shards_->set_view(view_);

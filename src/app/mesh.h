@@ -40,6 +40,7 @@ class Mesh final : public signal::MeshSink {
   void stop();
   port::Task<void> await_signals();
 
+  void count_ejections(const MeshView& view);
   void on_view(MeshViewPtr view) override;
   void on_cache_lost(EndpointId endpoint) override;
   void on_cache_size(EndpointId endpoint, Tokens tokens) override;
@@ -49,8 +50,11 @@ class Mesh final : public signal::MeshSink {
   std::vector<control::AdminRoute> admin_routes();
   control::MeshMoment moment() const;
   port::Task<void> gather_queues();
+  port::Task<void> gather_figures();
+  port::Task<control::AdminReply> get_models();
   port::Task<control::AdminReply> get_status();
   port::Task<control::AdminReply> get_metrics();
+  port::Task<control::AdminReply> get_pools();
   port::Task<control::AdminReply> get_decision(std::string id);
   port::Task<control::AdminReply> get_decisions();
   port::Task<control::AdminReply> post_route(std::string body);
@@ -77,6 +81,7 @@ class Mesh final : public signal::MeshSink {
   Banner banner_;
   MeshViewPtr view_;
   control::ProcessFacts process_;
+  WallTime started_wall_{};
   std::vector<std::uint32_t> queued_;
   std::vector<control::ModelFigures> figures_;
   bool stopping_ = false;

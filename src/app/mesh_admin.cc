@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <map>
 
 #include "app/mesh.h"
 #include "app/version.h"
@@ -36,6 +37,21 @@ AdminReply no_such_engine(const MeshView& view, const std::string& name) {
   return not_found(near.empty() ? fmt::format("There is no engine \"{}\".", name)
                                 : fmt::format("There is no engine \"{}\"; nearest: {}.", name,
                                               fmt::join(near, ", ")));
+}
+
+control::ModelFigures summary_of(data::RecentFigures& recent) {
+  control::ModelFigures figures;
+  if (recent.prompt_tokens > 0) {
+    figures.prefix_hit_ratio =
+        static_cast<double>(recent.cached_tokens) / static_cast<double>(recent.prompt_tokens);
+  }
+  figures.output_tokens_per_second = recent.output_tokens_per_second;
+  std::vector<double>& ttfts = recent.ttft_seconds;
+  if (ttfts.empty()) return figures;
+  std::sort(ttfts.begin(), ttfts.end());
+  figures.ttft_p50_seconds = ttfts[(ttfts.size() - 1) / 2];
+  figures.ttft_p99_seconds = ttfts[(ttfts.size() - 1) * 99 / 100];
+  return figures;
 }
 
 // The facts of a chat request with this one message, as the data plane reads them off the wire.
@@ -91,7 +107,7 @@ std::vector<control::AdminRoute> Mesh::admin_routes() {
        answer_with([this](const AdminRequest& r) { return get_engine(r.name); })},
       {"GET", "/api/models",
        at_hand([this] { return json_reply(control::models_json(moment())); })},
-      {"GET", "/api/pools", at_hand([this] { return json_reply(control::pools_json(moment())); })},
+      {"GET", "/api/pools", [this](AdminRequest) { return get_pools(); }},
       {"GET", "/api/problems",
        at_hand([this] { return json_reply(control::problems_json(problems())); })},
       {"GET", "/debug/decisions", [this](AdminRequest) { return get_decisions(); }},
@@ -135,10 +151,44 @@ port::Task<void> Mesh::gather_queues() {
   }
 }
 
+port::Task<void> Mesh::gather_figures() {
+  const std::function<std::vector<data::RecentFigures>(data::Shard&)> ask = [](data::Shard& shard) {
+    return shard.meter.figures(shard.loop.now());
+  };
+  const auto told = co_await shards_->ask_all<std::vector<data::RecentFigures>>(loop_, ask);
+  std::map<std::string, data::RecentFigures> by_model;
+  for (const auto& shard : told) {
+    for (const data::RecentFigures& figures : shard) {
+      data::RecentFigures& sum = by_model[figures.model];
+      sum.ttft_seconds.insert(sum.ttft_seconds.end(), figures.ttft_seconds.begin(),
+                              figures.ttft_seconds.end());
+      sum.prompt_tokens += figures.prompt_tokens;
+      sum.cached_tokens += figures.cached_tokens;
+      sum.output_tokens_per_second += figures.output_tokens_per_second;
+    }
+  }
+  figures_.assign(view_->models.size(), {});
+  for (const Model& model : view_->models) {
+    const auto found = by_model.find(model.name);
+    if (found != by_model.end()) figures_[model.id.value] = summary_of(found->second);
+  }
+}
+
+port::Task<AdminReply> Mesh::get_models() {
+  co_await gather_figures();
+  co_return json_reply(control::models_json(moment()));
+}
+
 port::Task<AdminReply> Mesh::get_status() {
   co_await gather_queues();
+  co_await gather_figures();
   process_.wall_now = loop_.wall_now();
   co_return json_reply(control::status_json(moment(), process_, problems()));
+}
+
+port::Task<AdminReply> Mesh::get_pools() {
+  co_await gather_queues();
+  co_return json_reply(control::pools_json(moment()));
 }
 
 port::Task<AdminReply> Mesh::get_metrics() {
@@ -153,6 +203,9 @@ port::Task<AdminReply> Mesh::get_metrics() {
   live.push_back(
       {obs::GaugeId::kPrefixIndexBytes, {}, static_cast<double>(prefixes_.size().value)});
   live.push_back({obs::GaugeId::kBuildInfo, {std::string(kVersion)}, 1});
+  live.push_back({obs::GaugeId::kStartTime, {}, to_seconds(started_wall_.time_since_epoch())});
+  const std::uint64_t dropped = log_.dropped() + (access_log_ ? access_log_->dropped() : 0);
+  live.push_back({obs::CounterId::kLogLinesDropped, {}, static_cast<double>(dropped)});
   co_return AdminReply{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.expose(live), {}};
 }
 

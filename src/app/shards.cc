@@ -14,6 +14,7 @@ Shards::Shards(std::size_t count, const Shared& shared) {
         .access_log = shared.access_log,
         .log = shared.log,
         .report = shared.report,
+        .connections_open = &connections_open_,
     });
     threads_.push_back(std::move(thread));
   }
@@ -29,12 +30,18 @@ Shards::~Shards() {
 }
 
 Result<std::string> Shards::listen(const config::HostPort& address) {
+  // First alone, so that an address that another process serves is seen as taken; then all shards
+  // share it.
   std::uint16_t port = address.port;
+  {
+    const auto alone = io::listen(threads_.front()->loop, address.host, port);
+    if (!alone) return std::unexpected(alone.error());
+    port = io::parse_host_port((*alone)->address())->port;
+  }
   for (auto& thread : threads_) {
-    auto listener = io::listen(thread->loop, address.host, port);
+    auto listener = io::listen(thread->loop, address.host, port, io::Sharing::kShared);
     if (!listener) return std::unexpected(listener.error());
     thread->listener = std::move(*listener);
-    if (port == 0) port = io::parse_host_port(thread->listener->address())->port;
   }
   return threads_.front()->listener->address();
 }

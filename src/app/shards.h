@@ -67,6 +67,7 @@ class Shards {
     std::unique_ptr<port::Listener> listener;
     std::thread thread;
   };
+  std::atomic<std::size_t> connections_open_{0};
   std::vector<std::unique_ptr<Thread>> threads_;
   std::atomic<std::size_t> draining_{0};
 };

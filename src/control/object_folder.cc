@@ -13,6 +13,7 @@ bool same(const std::vector<port::FileText>& a, const std::vector<port::FileText
 }
 
 constexpr std::size_t kProblemsKept = 64;
+constexpr Duration kSettleTime = 50ms;
 
 }  // namespace
 
@@ -22,14 +23,26 @@ ObjectFolder::ObjectFolder(port::Loop& loop, port::Folder& folder, Hooks hooks, 
       }) {}
 
 void ObjectFolder::start() {
-  tick();
+  loop_.arm(timer_, loop_.now() + interval_);
+  look();
 }
 
 void ObjectFolder::stop() {
   loop_.arm(timer_, kNever);
 }
 
+// An editor that writes in place shows half a file, or none, for a moment: a change counts when it
+// looks the same twice.
 void ObjectFolder::tick() {
+  const auto files = folder_.read();
+  const bool changed = files && seen_ && !same(*seen_, *files);
+  const bool settled = changed && settling_ && same(*settling_, *files);
+  if (changed && !settled) {
+    settling_ = *files;
+    loop_.arm(timer_, loop_.now() + std::min(kSettleTime, interval_));
+    return;
+  }
+  settling_.reset();
   loop_.arm(timer_, loop_.now() + interval_);
   look();
 }

@@ -53,6 +53,7 @@ class ObjectFolder {
   Duration interval_;
   port::Timer timer_;
   std::optional<std::vector<port::FileText>> seen_;  // the state last judged
+  std::optional<std::vector<port::FileText>> settling_;  // a change seen once
   std::optional<ObjectRefusal> refusal_;
   std::uint64_t applied_ = 0;
   std::uint64_t refused_ = 0;

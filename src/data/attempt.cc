@@ -65,6 +65,14 @@ void Attempt::note_retry_after(std::string_view seconds, std::string_view millis
   }
 }
 
+void Attempt::note_heard() {
+  heard_at_ = exchange_.parts.shard.loop.now();
+}
+
+Instant Attempt::silence_deadline() const {
+  return heard_at_ + between_bytes();
+}
+
 void Attempt::note_first_byte() {
   if (outcome_.first_byte >= Duration::zero()) return;
   const Instant now = exchange_.parts.shard.loop.now();
@@ -156,8 +164,10 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::converse() {
 // Sends what there is of the request and the engine takes.
 Step<std::optional<AttemptFailure>> Attempt::send_some() {
   RequestBody& body = exchange_.body;
-  if (!body.complete()) {
-    const auto pumped = body.pump(exchange_.parts.client, exchange_.parts.shard.scratch);
+  // A slow engine slows the client: what it has not taken yet is not added to without bound.
+  if (!body.complete() && body.bytes().size() - pushed_ < kSendAtOnce && !out_->blocked()) {
+    const auto pumped =
+        body.pump(exchange_.parts.client, exchange_.parts.shard.scratch, kSendAtOnce);
     if (!pumped) return stop(pumped.error());
     if (*pumped == RequestBody::Step::kClientGone)
       return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
@@ -199,9 +209,16 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
   bool watching = false;
   while (true) {
     const bool had_all = x.body.complete();
+    const std::size_t had = x.body.bytes().size();
     auto sent = send_some();
     if (!sent || *sent) co_return sent;
-    if (!had_all) waiter.phase_deadline = loop.now() + x.pool->spec.first_byte_timeout;
+    if (!x.body.complete()) {
+      if (!watching || x.body.bytes().size() > had) {
+        waiter.phase_deadline = loop.now() + x.parts.shard.settings.client_body_timeout;
+      }
+    } else if (!had_all) {
+      waiter.phase_deadline = loop.now() + x.pool->spec.first_byte_timeout;
+    }
     waiter.watch_client = x.body.complete();
     if (!std::exchange(watching, true))
       connection_->stream.expect_read();  // not yet: it has just been asked
@@ -211,7 +228,10 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
         heard_ = true;
         answer_text_.append(x.parts.shard.scratch.data(), got.bytes);
         if (auto failure = read_answer_head()) co_return std::move(failure);
-        if (answer_) co_return Failure{};
+        if (answer_) {
+          note_heard();
+          co_return Failure{};
+        }
         continue;
       }
       if (got.status != port::IoStatus::kWouldBlock) {
@@ -219,11 +239,14 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
                             "the connection was closed before an answer");
       }
     }
+    const bool sendable = !out_->blocked() && !out_->failed();
+    if (sendable && x.body.more_at_hand(x.parts.client)) continue;
     // A failed write shows as an end of reading too; an engine that refuses early may still have
     // said why.
     const auto woken = co_await x.wait();
     if (!woken) co_return std::unexpected(woken.error());
     if (*woken == Wake::kPhaseDeadline) {
+      if (!x.body.complete()) co_return stop(body_timeout());  // not the engine's fault
       co_return fail_with(
           OutcomeKind::kTimeout, ErrorCode::kFirstByteTimeout,
           fmt::format("no answer within {}", human_duration(x.pool->spec.first_byte_timeout)));
@@ -249,6 +272,7 @@ std::optional<AttemptFailure> Attempt::read_answer_head() {
 port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
   Exchange& x = exchange_;
   x.parts.waiter.watch_client = true;
+  x.refresh_facts();
   if (!x.body.complete())
     x.parts.reply.close_after();  // the engine answered early: the rest of the body is not read
   const int status = head().status;
@@ -287,9 +311,6 @@ const Outcome& Attempt::settle() {
   in_flight_.describe(outcome_);
   in_flight_.finish();
   route::learn(outcome_, decision_, shard.loads, shard.route_state, now);
-  LoadCell& cell = shard.loads.at(endpoint_.id);
-  cell.requests.fetch_add(1, std::memory_order_relaxed);
-  if (is_failure(outcome_.kind)) cell.failures.fetch_add(1, std::memory_order_relaxed);
   shard.report_outcome(outcome_);
   shard.admission.freed(exchange_.pool->id);
   AttemptRecord& record = exchange_.record.attempts.back();

@@ -38,6 +38,8 @@ class Attempt {
   // The client's name of the model, when the engine was told another.
   std::optional<std::string_view> name_to_restore() const;
   void note_first_byte();
+  void note_heard();  // bytes of the answer's body have come
+  Instant silence_deadline() const;
   Duration between_bytes() const { return exchange_.pool->spec.between_bytes_timeout; }
   AttemptFailure fail_with(OutcomeKind kind, ErrorCode code, std::string detail);
   void note_retry_after(std::string_view seconds, std::string_view milliseconds);
@@ -67,6 +69,7 @@ class Attempt {
   std::string answer_text_;  // response bytes until the head is whole
   http::ResponseHeadParser head_parser_;
   bool heard_ = false;  // a byte of the answer has come
+  Instant heard_at_{};  // when the last of them came
   std::unique_ptr<AnswerReader> answer_;
   route::InFlight in_flight_;
   Outcome outcome_;

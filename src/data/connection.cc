@@ -101,10 +101,6 @@ port::Task<bool> Connection::read_head() {
           co_await refuse(late);
         }
         co_return false;
-      case Wake::kStopped:
-        if (!begun && client_.stream.may_read())
-          break;  // a request has just arrived: serve it first
-        co_return false;
       default:
         co_return false;
     }

@@ -133,7 +133,7 @@ TEST(Deadline, OfAnIdleClient) {
 TEST(Deadline, OfTheClientsBody) {
   TestMesh mesh;
   TestClient client = mesh.connect();
-  client.send(chat(kPlainBody).substr(0, 80));
+  client.send(chat(kPlainBody).substr(0, chat("").size() + 5));
   mesh.world.run_for(29999ms);
   EXPECT_EQ(client.read(), "");
   mesh.world.run_for(2ms);

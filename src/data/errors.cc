@@ -58,12 +58,23 @@ void stamp_request_id(Reply& reply, std::optional<Api> api, const RequestStart& 
 void reply_error(Shard& shard, Reply& reply, const Subject& subject, const Error& error,
                  const RequestStart& start) {
   const auto made = openai::error_reply(family_of(subject.api), error, start.request_id);
+  if (shard.draining) reply.close_after();
   write_error(reply, made);
   stamp_request_id(reply, subject.api, start);
   if (error.code == ErrorCode::kMethodNotAllowed && !error.param.empty())
     reply.header("allow", error.param);
   reply.finish(made.body);
   shard.meter.refused(error.code);
+}
+
+void reply_own_error(Exchange& exchange, const Error& error) {
+  Reply& reply = exchange.parts.reply;
+  const auto made = openai::error_reply(openai::error_family(exchange.facts.api), error,
+                                        exchange.parts.start.request_id);
+  write_error(reply, made);
+  exchange.stamp_decision_headers();
+  reply.finish(made.body);
+  exchange.parts.shard.meter.refused(error.code);
 }
 
 void reply_refusal(Exchange& exchange, const UpstreamRefusal& refusal) {
@@ -90,6 +101,10 @@ void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
       shard, reply,
       {anthropic ? std::optional(Api::kMessages) : std::nullopt, head.method, head.path, {}}, error,
       start);
+}
+
+Error body_timeout() {
+  return {ErrorCode::kRequestTimeout, "The rest of the body did not arrive in time.", {}};
 }
 
 Error unknown_model(const MeshView& view, std::string_view model) {

@@ -25,6 +25,8 @@ struct Subject {
 // Answers with an error of infermesh's own, and counts and logs the request.
 void reply_error(Shard& shard, Reply& reply, const Subject& subject, const Error& error,
                  const RequestStart& start);
+// The same at the end of an exchange, with what was decided and tried.
+void reply_own_error(Exchange& exchange, const Error& error);
 // Answers with what an engine said, in the client's form, with the engine's status and advice.
 void reply_refusal(Exchange& exchange, const UpstreamRefusal& refusal);
 // No route, or not with this method.
@@ -33,6 +35,7 @@ void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
 
 void stamp_request_id(Reply& reply, std::optional<Api> api, const RequestStart& start);
 
+Error body_timeout();  // the client has stopped in the middle of its body
 Error unknown_model(const MeshView& view, std::string_view model);
 // Nothing can take the request: says which engines there are and why not.
 Error no_engine(const MeshView& view, const Model& model, const Decision& decision,

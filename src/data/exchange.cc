@@ -9,12 +9,14 @@
 #include "core/route/pipeline.h"
 #include "data/attempt.h"
 #include "data/errors.h"
+#include "data/head_facts.h"
 #include "wire/http/write.h"
 #include "wire/openai/error_body.h"
 
 namespace infermesh::data {
 namespace {
 
+constexpr std::size_t kIntakeAtOnce = 256 << 10;  // of the body between looks at what is known
 constexpr std::string_view kPing = ": ping\n\n";
 constexpr std::string_view kAnthropicPing = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 
@@ -36,15 +38,6 @@ bool is_json_type(std::string_view type) {
          name == "text/plain" || name == "application/x-www-form-urlencoded" || name == "*/*";
 }
 
-std::optional<Duration> header_duration(const http::Headers& headers, std::string_view name,
-                                        Duration unit) {
-  const auto value = http::find(headers, name);
-  if (!value) return std::nullopt;
-  const auto number = parse_u64(trim(value->substr(0, value->find('.'))));
-  if (!number || *number == 0 || *number > 86'400'000) return std::nullopt;
-  return unit * static_cast<std::int64_t>(*number);
-}
-
 }  // namespace
 
 Exchange::Exchange(const ExchangeParts& given)
@@ -52,6 +45,7 @@ Exchange::Exchange(const ExchangeParts& given)
       reader(given.route.api, facts_options(given.shard)),
       body(given.head, reader, given.shard.settings.body_bytes_max),
       view(given.shard.view) {
+  facts.api = parts.route.api;
   record.request_id = parts.start.request_id;
   record.received = parts.start.received_wall;
   last_write_ = parts.start.received;
@@ -79,48 +73,54 @@ Step<> Exchange::check_head() {
          fmt::format("The body is announced as {}; this route takes application/json.", *type),
          {}});
   }
-  if (parts.head.expect_continue && !body.complete()) parts.client.out.write(http::kContinue);
+  const bool welcome = body.announced() <= parts.shard.settings.body_bytes_max;
+  if (parts.head.expect_continue && !body.complete() && welcome) {
+    parts.client.out.write(http::kContinue);
+  }
   return {};
+}
+
+// Enough to decide, or to refuse: a model that is not served needs no more of its body.
+bool Exchange::may_decide() const {
+  if (body.complete()) return true;
+  if (!reader.model_known()) return false;
+  const Model* named = parts.shard.view->find_model(reader.model());
+  if (named == nullptr) return true;
+  const RoutingPolicyObject& policy = route::policy_for(*parts.shard.view, *named);
+  return reader.ready_to_route(
+      prompt_bytes_wanted(policy, parts.shard.settings.prompt_bytes_wanted));
 }
 
 port::Task<Step<>> Exchange::intake() {
   const config::Settings& settings = parts.shard.settings;
   parts.waiter.watch_client = false;
   while (true) {
-    const auto pumped = body.pump(parts.client, parts.shard.scratch);
+    const auto pumped = body.pump(parts.client, parts.shard.scratch, kIntakeAtOnce);
     if (!pumped) co_return stop(pumped.error());
     if (*pumped == RequestBody::Step::kClientGone)
       co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
-    if (body.complete() || reader.ready_to_route(settings.prompt_bytes_wanted)) break;
+    if (may_decide()) break;
+    if (body.more_at_hand(parts.client)) continue;
     if (*pumped == RequestBody::Step::kProgress) {
       parts.waiter.phase_deadline = parts.shard.loop.now() + settings.client_body_timeout;
     }
     const auto woken = co_await wait();
     if (!woken) co_return std::unexpected(woken.error());
     if (*woken == Wake::kPhaseDeadline) {
-      co_return stop(
-          {ErrorCode::kRequestTimeout, "The rest of the body did not arrive in time.", {}});
+      co_return stop(body_timeout());
     }
   }
   intake_time = parts.shard.loop.now() - parts.start.received;
   facts = reader.facts();
-  read_head_facts();
+  if (body.announced() > 0) facts.body_bytes = Bytes(static_cast<std::int64_t>(body.announced()));
+  const auto read = data::read_head_facts(parts.head.headers, parts.start.received, facts);
+  if (!read) co_return stop(read.error());
   co_return Step<>{};
 }
 
-void Exchange::read_head_facts() {
-  const http::Headers& headers = parts.head.headers;
-  facts.deadline = kNever;
-  if (body.announced() > 0) facts.body_bytes = Bytes(static_cast<std::int64_t>(body.announced()));
-  for (const auto& limit : {header_duration(headers, "x-infermesh-timeout-ms", 1ms),
-                            header_duration(headers, "x-stainless-read-timeout", 1s)}) {
-    if (limit) facts.deadline = std::min(facts.deadline, parts.start.received + *limit);
-  }
-  if (const auto priority = http::find(headers, "x-infermesh-priority")) {
-    if (iequals(*priority, "low")) facts.priority = Priority::kLow;
-    if (iequals(*priority, "normal")) facts.priority = Priority::kNormal;
-    if (iequals(*priority, "high")) facts.priority = Priority::kHigh;
-  }
+void Exchange::refresh_facts() {
+  facts.stream = reader.stream();
+  facts.usage_wanted = reader.usage_wanted();
 }
 
 Step<> Exchange::resolve() {
@@ -136,11 +136,7 @@ Step<> Exchange::resolve() {
   if (model == nullptr) return stop(unknown_model(*view, facts.model));
   pool = &view->pools[model->pool.value];
   record.pool = pool->spec.name;
-  const RoutingPolicyObject& policy = model->policy ? *model->policy : pool->policy;
-  if (const auto key = http::find(parts.head.headers, policy.session_header);
-      key && !key->empty()) {
-    facts.session_key = openai::session_key(*key);
-  }
+  read_session(parts.head.headers, route::policy_for(*view, *model), facts);
   record.facts = facts;
   record.facts.blocks.clear();
   parts.waiter.total_deadline =
@@ -271,7 +267,9 @@ port::Task<Step<>> Exchange::run_attempts() {
     record.error_code = failure->refusal->error.code;
     co_return Step<>{};
   }
-  co_return stop(std::move(failure->error));
+  Stop why{Stop::Kind::kError, std::move(failure->error)};
+  if (failure->refusal) why.said = std::move(failure->refusal->error);
+  co_return std::unexpected(std::move(why));
 }
 
 port::Task<Step<Wake>> Exchange::wait() {
@@ -337,6 +335,7 @@ void Exchange::note_content() {
 }
 
 void Exchange::stamp_decision_headers() {
+  if (parts.shard.draining) parts.reply.close_after();
   stamp_request_id(parts.reply, facts.api, parts.start);
   if (!parts.shard.settings.decision_headers || last_engine.empty()) return;
   parts.reply.header("x-infermesh-engine", last_engine);
@@ -388,7 +387,7 @@ void Exchange::end_with(const Stop& why) {
   }
   if (reply.head_sent()) return reply.abort();
   if (!body.complete()) reply.close_after();
-  reply_error(parts.shard, reply, subject(), why.error, parts.start);
+  reply_own_error(*this, why.error);
 }
 
 void Exchange::finish_record() {
@@ -398,7 +397,7 @@ void Exchange::finish_record() {
   record.total = now - parts.start.received;
   if (first_token_at != kNever) record.ttft = first_token_at - parts.start.received;
   record.finished = true;
-  parts.shard.meter.finished(*this);
+  parts.shard.meter.finished(*this, now);
   parts.shard.decisions.put(std::move(record));
 }
 

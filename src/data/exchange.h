@@ -56,7 +56,8 @@ class Exchange {
   // Waits for progress; answers only kProgress and kPhaseDeadline. Sends keep-alives to a client
   // that awaits a stream.
   port::Task<Step<Wake>> wait();
-  // More is kept for the client than may be: nothing is read from the engine until it has caught up.
+  // More is kept for the client than may be: nothing is read from the engine until it has caught
+  // up.
   bool client_is_behind() const {
     return parts.client.out.kept_bytes() > parts.shard.settings.stream_buffer_bytes_max;
   }
@@ -64,6 +65,8 @@ class Exchange {
   // The head of an event stream; committed early when the first event is long in coming.
   void begin_stream();
   void note_client_write() { last_write_ = parts.shard.loop.now(); }
+  // What the rest of an early-decided body has added: whether it asks for a stream, and for usage.
+  void refresh_facts();
   void note_content();  // an event with a part of the answer has come
   void stamp_decision_headers();
   Subject subject() const;
@@ -90,7 +93,7 @@ class Exchange {
   port::Task<Step<>> intake();
   Step<> check_head();
   Step<> resolve();
-  void read_head_facts();
+  bool may_decide() const;
   port::Task<Step<>> run_attempts();
   port::Task<Step<Decision>> next_decision(std::span<const EndpointId> tried);
   std::optional<Duration> retry_delay(const Outcome& outcome, std::vector<EndpointId>& tried);

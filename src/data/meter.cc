@@ -159,7 +159,13 @@ void Meter::measure(const Exchange& exchange, ModelSeries& model) {
   }
 }
 
-void Meter::finished(const Exchange& exchange) {
+std::vector<RecentFigures> Meter::figures(Instant now) const {
+  std::vector<RecentFigures> all;
+  for (const auto& [model, recent] : recent_) all.push_back(recent.figures(model, now));
+  return all;
+}
+
+void Meter::finished(const Exchange& exchange, Instant now) {
   const DecisionRecord& record = exchange.record;
   bytes_in_.add(exchange.body.bytes().size());
   bytes_out_.add(exchange.parts.reply.body_bytes());
@@ -174,6 +180,12 @@ void Meter::finished(const Exchange& exchange) {
     by_status->second.add();
     count_tokens(exchange, model);
     measure(exchange, model);
+    Recent& recent = recent_[exchange.model->name];
+    if (record.ttft >= Duration::zero()) recent.add_ttft(record.ttft);
+    if (exchange.output_tokens) recent.add_output(*exchange.output_tokens, now);
+    if (exchange.prompt_tokens && exchange.cached_tokens) {
+      recent.add_prompt(*exchange.prompt_tokens, *exchange.cached_tokens);
+    }
     auto [queue, fresh_queue] = queues_.try_emplace(record.pool);
     if (fresh_queue) queue->second = metrics_.histogram(HistogramId::kQueue, {record.pool});
     queue->second.observe(record.queued);

@@ -8,10 +8,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "core/model/decision.h"
 #include "core/model/mesh_view.h"
+#include "data/recent.h"
 #include "obs/access_log.h"
 #include "obs/metrics.h"
 
@@ -24,7 +26,8 @@ class Meter {
   // `access_log` may be null: off.
   Meter(obs::MetricSet& metrics, obs::AccessLog* access_log);
 
-  void finished(const Exchange& exchange);  // metrics and the access log line of one request
+  void finished(const Exchange& exchange,
+                Instant now);  // metrics and the access log line of one request
   void decided(const std::string& pool, const Decision& decision);
   void retried(OutcomeKind kind);
   void retry_refused() { retries_refused_.add(); }
@@ -38,6 +41,8 @@ class Meter {
   void connection_closed(std::size_t open) { connections_.set(static_cast<double>(open)); }
   void connection_refused() { connections_refused_.add(); }
   void upstream_connected() { upstream_connections_.add(); }
+
+  std::vector<RecentFigures> figures(Instant now) const;  // one a model
 
  private:
   struct ModelSeries {
@@ -62,6 +67,7 @@ class Meter {
   obs::Gauge connections_;
   obs::Histogram added_;
   std::map<std::pair<std::string, Api>, ModelSeries, std::less<>> models_;
+  std::map<std::string, Recent> recent_;  // by model; as bounded as the view's models
   std::map<std::string, obs::Histogram> queues_;
   std::map<std::pair<obs::CounterId, std::string>, obs::Counter> counters_;
 };

@@ -64,8 +64,10 @@ TEST(Queue, ANewcomerDoesNotOvertake) {
 TEST(Queue, HigherPrioritiesGoFirst) {
   TestMesh mesh;
   one_at_a_time(mesh, 35ms);
+  TestClient running = mesh.connect();
+  running.send(chat(from("running")));
   std::vector<TestClient> clients;
-  for (const char* name : {"running", "low", "normal", "high"}) {
+  for (const char* name : {"low", "normal", "high"}) {
     clients.push_back(mesh.connect());
     clients.back().send(chat(from(name), fmt::format("x-infermesh-priority: {}\r\n", name)));
   }

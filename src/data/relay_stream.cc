@@ -29,6 +29,7 @@ class StreamRelay {
       const AnswerReader::Piece piece = attempt_.answer().next(x_.parts.shard.scratch);
       switch (piece.state) {
         case AnswerReader::State::kPayload: {
+          attempt_.note_heard();
           if (auto trouble = take(piece.payload)) co_return give_up(std::move(*trouble));
           if (inspector_.ended() && !inspector_.failed()) co_return co_await end();
           if (x_.client_is_behind()) {
@@ -138,7 +139,7 @@ class StreamRelay {
   }
 
   port::Task<Step<Wake>> await_more() {
-    x_.parts.waiter.phase_deadline = x_.parts.shard.loop.now() + attempt_.between_bytes();
+    x_.parts.waiter.phase_deadline = attempt_.silence_deadline();
     co_return co_await x_.wait();
   }
 
@@ -174,6 +175,12 @@ class StreamRelay {
     const auto& said = inspector_.error();
     const bool theirs = said && said->status >= 400 && said->status < 500 && said->status != 429;
     if (theirs) trouble.kind = OutcomeKind::kClientError;
+    // Nothing has been shown to the client: for it, and for a retry, this is an answer that never
+    // began.
+    if (!sent_ && !said && trouble.kind == OutcomeKind::kTruncated) {
+      trouble = {OutcomeKind::kReset, ErrorCode::kUpstreamReset,
+                 "the stream ended before its first event"};
+    }
     auto failure = attempt_.fail_with(trouble.kind, trouble.code, trouble.text);
     if (said) failure.refusal = UpstreamRefusal{*said, {}, {}, {}};
     if (!sent_) return Failure(std::move(failure));

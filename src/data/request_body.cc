@@ -41,10 +41,12 @@ Result<std::size_t> RequestBody::take(std::string_view input) {
   return used;
 }
 
-Result<RequestBody::Step> RequestBody::pump(ClientSide& client, std::span<char> scratch) {
+Result<RequestBody::Step> RequestBody::pump(ClientSide& client, std::span<char> scratch,
+                                            std::size_t at_most) {
   if (announced_ > bytes_max_) return too_large(announced_, bytes_max_);
   Step step = Step::kNothing;
-  while (!decoder_.done()) {
+  const std::size_t enough = kept_.size() + at_most;
+  while (!decoder_.done() && kept_.size() < enough) {
     if (client.input.empty()) {
       if (!client.stream.may_read()) return step;
       const auto read = client.read_more(scratch);
@@ -56,7 +58,7 @@ Result<RequestBody::Step> RequestBody::pump(ClientSide& client, std::span<char> 
     client.input.erase(0, *used);
     step = Step::kProgress;
   }
-  if (!finished_) {
+  if (decoder_.done() && !finished_) {
     finished_ = true;
     if (client.input.empty()) client.input = {};
     IM_TRY(facts_.finish());

@@ -17,9 +17,13 @@ class RequestBody {
   RequestBody(const http::RequestHead& head, openai::FactsReader& facts, std::uint64_t bytes_max);
 
   enum class Step : std::uint8_t { kProgress, kNothing, kClientGone };
-  // Takes what the client has sent so far. An error is the client's: bad framing, too large, not
-  // the JSON expected.
-  Result<Step> pump(ClientSide& client, std::span<char> scratch);
+  // Takes what the client has sent so far, up to about `at_most` bytes: more may be there then. An
+  // error is the client's: bad framing, too large, not the JSON expected.
+  Result<Step> pump(ClientSide& client, std::span<char> scratch, std::size_t at_most);
+  // More of the body can be had at once.
+  bool more_at_hand(const ClientSide& client) const {
+    return !complete() && (!client.input.empty() || client.stream.may_read());
+  }
 
   bool complete() const { return decoder_.done(); }
   std::string_view bytes() const { return kept_; }

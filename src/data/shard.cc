@@ -40,6 +40,7 @@ Shard::Shard(Borrowed borrowed)
       decisions(borrowed.settings.decisions_kept),
       scratch(kScratchBytes),
       report_(std::move(borrowed.report)),
+      open_(borrowed.connections_open != nullptr ? *borrowed.connections_open : own_open_),
       drain_end_([this] {
         const auto all = connections;
         for (LiveConnection* connection : all) connection->stop();
@@ -56,7 +57,7 @@ port::Task<void> Shard::serve(std::unique_ptr<port::Listener> listener) {
   while (!draining) {
     auto stream = co_await listener_->accept();
     if (stream) {
-      if (connections.size() >= settings.connections_max) {
+      if (open_.load(std::memory_order_relaxed) >= settings.connections_max) {
         (*stream)->close(
             port::CloseMode::kReset);  // cheaper for both sides than a promise that cannot be kept
         meter.connection_refused();
@@ -73,8 +74,10 @@ port::Task<void> Shard::serve(std::unique_ptr<port::Listener> listener) {
 }
 
 port::Task<void> Shard::serve_one(port::StreamPtr stream) {
+  open_.fetch_add(1, std::memory_order_relaxed);
   meter.connection_accepted(connections.size() + 1);
   co_await serve_connection(*this, std::move(stream));
+  open_.fetch_sub(1, std::memory_order_relaxed);
   meter.connection_closed(connections.size());
   check_drained();
 }
@@ -85,7 +88,7 @@ void Shard::drain(Instant deadline, std::function<void()> done) {
   if (listener_) listener_->close();
   const auto all = connections;
   for (LiveConnection* connection : all) {
-    if (connection->idle) connection->stop();
+    if (connection->idle) connection->look_up();
   }
   loop.arm(drain_end_, deadline);
   check_drained();

@@ -3,6 +3,7 @@
 // design, the MeshView is replaced whole.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <unordered_map>
@@ -37,7 +38,8 @@ class LiveConnection {
   LiveConnection& operator=(const LiveConnection&) = delete;
 
   void stop() { waiter_.stop(); }
-  bool idle = true;  // between requests
+  void look_up() { waiter_.wake.set(); }  // an idle one sees that the shard drains
+  bool idle = true;                       // between requests
 
  private:
   std::vector<LiveConnection*>& all_;
@@ -57,6 +59,8 @@ class Shard {
     obs::Log& log;
     std::function<void(const Outcome&)>
         report;  // to the signal loop; called for what its health machines must know
+    std::atomic<std::size_t>* connections_open =
+        nullptr;  // of all shards together; null: of this one
   };
   explicit Shard(Borrowed borrowed);
 
@@ -92,6 +96,8 @@ class Shard {
   std::unordered_map<PoolId, health::RetryBudget> retry_budgets_;
   std::unordered_map<EndpointId, Instant>
       troubled_;  // endpoints whose successes the health machines must see, until when
+  std::atomic<std::size_t> own_open_{0};
+  std::atomic<std::size_t>& open_;  // connections that count against connections_max
   std::unique_ptr<port::Listener> listener_;
   std::function<void()> drained_;
   port::Timer drain_end_;

@@ -26,7 +26,9 @@ class Waiter {
     Duration stall_timeout = 30s;
   };
   Waiter(port::Loop& loop, ClientSide& client, std::span<char> scratch, Limits limits)
-      : loop_(loop), client_(client), scratch_(scratch), limits_(limits), timer_([this] { wake.set(); }) {}
+      : loop_(loop), client_(client), scratch_(scratch), limits_(limits), timer_([this] {
+          wake.set();
+        }) {}
 
   port::Task<Wake> wait();
   void stop() {

@@ -42,10 +42,14 @@ class EventLoop final : public port::Loop {
   Instant tick_at_ = kNever;
 };
 
-// Binds HOST:PORT (port 0 = any) on `loop`. Several loops may bind the same address: the kernel
-// spreads connections.
+// Whether other sockets may bind the same address; the kernel spreads connections over those that
+// share it.
+enum class Sharing : std::uint8_t { kAlone, kShared };
+
+// Binds HOST:PORT (port 0 = any) on `loop`.
 Result<std::unique_ptr<port::Listener>> listen(EventLoop& loop, const std::string& host,
-                                               std::uint16_t port);
+                                               std::uint16_t port,
+                                               Sharing sharing = Sharing::kAlone);
 
 // "127.0.0.1:6400", "[::1]:6400", ":6400" (all addresses) -> host and port.
 struct HostPort {

@@ -111,12 +111,15 @@ TEST(EventLoop, TimersFireOnTimeAndPostsArriveFromOtherThreads) {
 
 TEST(EventLoop, ListenersShareAnAddressAndTellItsPort) {
   EventLoop one, two;
-  auto first = listen(one, "127.0.0.1", 0);
+  auto first = listen(one, "127.0.0.1", 0, Sharing::kShared);
   ASSERT_TRUE(first);
   const auto address = parse_host_port((*first)->address());
   ASSERT_TRUE(address);
   EXPECT_NE(address->port, 0);
-  EXPECT_TRUE(listen(two, "127.0.0.1", address->port));
+  EXPECT_TRUE(listen(two, "127.0.0.1", address->port, Sharing::kShared));
+  const auto alone = listen(two, "127.0.0.1", address->port);
+  ASSERT_FALSE(alone);
+  EXPECT_NE(alone.error().detail.find("in use"), std::string::npos) << alone.error().detail;
   EXPECT_FALSE(listen(two, "not-an-address", 1));
 }
 

@@ -53,7 +53,7 @@ class SocketListener final : public port::Listener {
 }  // namespace
 
 Result<std::unique_ptr<port::Listener>> listen(EventLoop& loop, const std::string& host,
-                                               std::uint16_t port) {
+                                               std::uint16_t port, Sharing sharing) {
   boost::system::error_code error;
   const auto address =
       host.empty() ? asio::ip::address(asio::ip::address_v6::any())
@@ -66,7 +66,7 @@ Result<std::unique_ptr<port::Listener>> listen(EventLoop& loop, const std::strin
   Acceptor acceptor(loop.executor());
   acceptor.open(wanted.protocol(), error);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) acceptor.set_option(ReusePort(true), error);
+  if (!error && sharing == Sharing::kShared) acceptor.set_option(ReusePort(true), error);
   if (!error) acceptor.bind(wanted, error);
   if (!error) acceptor.listen(kBacklog, error);
   if (error) {

@@ -71,6 +71,7 @@ class FactsReader final : public EditSource {
 
   // EditSource
   bool complete() const override { return facts_.complete; }
+  bool usage_wanted() const { return facts_.usage_wanted; }  // as far as read
   bool stream() const override { return facts_.stream; }
   std::uint64_t offset() const override { return scanner_.offset(); }
   std::uint64_t settled_offset() const override;
