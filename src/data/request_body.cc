@@ -27,18 +27,22 @@ RequestBody::RequestBody(const http::RequestHead& head, openai::FactsReader& fac
   kept_.reserve(std::min(announced_, kReserveMax));
 }
 
-Result<std::size_t> RequestBody::take(std::string_view input) {
+// Bytes of a body that is refused are used up too: what is left in `input` is read as the next
+// request.
+Result<void> RequestBody::take(std::string& input) {
+  Result<void> read;
   std::size_t used = 0;
-  while (!decoder_.done() && used < input.size()) {
-    const http::BodyPiece piece = decoder_.decode(input.substr(used));
+  while (read && !decoder_.done() && used < input.size()) {
+    const http::BodyPiece piece = decoder_.decode(std::string_view(input).substr(used));
     if (piece.state == http::BodyState::kError) return std::unexpected(decoder_.error());
     used += piece.consumed;
     if (decoder_.total() > bytes_max_) return too_large(decoder_.total(), bytes_max_);
     if (piece.payload.empty()) continue;
     kept_.append(piece.payload);
-    IM_TRY(facts_.feed(piece.payload));
+    read = facts_.feed(piece.payload);
   }
-  return used;
+  input.erase(0, used);
+  return read;
 }
 
 Result<RequestBody::Step> RequestBody::pump(ClientSide& client, std::span<char> scratch,
@@ -53,9 +57,7 @@ Result<RequestBody::Step> RequestBody::pump(ClientSide& client, std::span<char> 
       if (read == ClientSide::Read::kGone) return Step::kClientGone;
       if (read == ClientSide::Read::kNothing) return step;
     }
-    const auto used = take(client.input);
-    if (!used) return std::unexpected(used.error());
-    client.input.erase(0, *used);
+    IM_TRY(take(client.input));
     step = Step::kProgress;
   }
   if (decoder_.done() && !finished_) {

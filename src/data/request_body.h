@@ -30,7 +30,7 @@ class RequestBody {
   std::uint64_t announced() const { return announced_; }  // content-length, 0 when chunked
 
  private:
-  Result<std::size_t> take(std::string_view input);  // how much of it belongs to this body
+  Result<void> take(std::string& input);  // from its beginning, what belongs to this body
 
   openai::FactsReader& facts_;
   http::BodyDecoder decoder_;
