@@ -194,6 +194,36 @@ TEST(Queue, WhoLeavesTheQueueMakesRoom) {
   EXPECT_EQ(mesh.engine().asked(), 2u);
 }
 
+TEST(Queue, AStreamIsKeptAliveWhileItWaits) {
+  TestMesh mesh;
+  mesh.endpoint(0).in_flight_max = 1;
+  mesh.publish();
+  mesh.engine().plays([text = sse_answer({delta("a"), kDone})](TestWire& wire) -> port::Task<void> {
+    co_await wire.sleep(8s);
+    co_await wire.write(text);
+  });
+  TestClient running = mesh.connect(), waiting = mesh.connect();
+  running.send(chat(kStreamBody));
+  waiting.send(chat(kStreamBody));
+  mesh.world.run_for(6s);
+  EXPECT_EQ(waiting.peek().body, ": ping\n\n");
+  EXPECT_TRUE(running.answer().whole);
+  EXPECT_EQ(waiting.answer().body, ": ping\n\n" + delta("a") + kDone);
+}
+
+TEST(Queue, ADrainThatEndsStopsThoseWhoWait) {
+  TestMesh mesh;
+  one_at_a_time(mesh, 1h);
+  TestClient running = mesh.connect(), waiting = mesh.connect();
+  running.send(chat(kPlainBody));
+  waiting.send(chat(kPlainBody));
+  mesh.shard.drain(mesh.world.now() + 5s, [] {});
+  mesh.world.run_for(5s);
+  EXPECT_EQ(waiting.peek().status, 503);
+  EXPECT_TRUE(waiting.peek().has(R"("code":"draining")")) << waiting.input;
+  EXPECT_EQ(mesh.shard.admission.waiting(PoolId(0)), 0u);
+}
+
 TEST(Queue, EveryInferenceRouteGoesThroughIt) {
   for (const Route& route : route_table()) {
     if (route.action != Action::kInference) continue;

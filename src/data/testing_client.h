@@ -2,31 +2,13 @@
 // network, and only when it is told to.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <string>
 #include <utility>
 
+#include "data/testing_answer.h"
 #include "port/fake/world.h"
-#include "wire/http/body.h"
-#include "wire/http/head.h"
 
 namespace infermesh::data {
-
-// One answer as it came.
-struct TestAnswer {
-  int status = 0;  // 0: no whole head came
-  std::string head;
-  std::string body;    // without its framing
-  bool whole = false;  // the body's end has come
-
-  std::string header(std::string_view name) const {
-    http::ResponseHeadParser parser;
-    if (!parser.feed(head)) return "";
-    return std::string(http::find(parser.head().headers, name).value_or(""));
-  }
-  bool has(std::string_view text) const { return body.find(text) != std::string::npos; }
-};
 
 class TestClient {
  public:
@@ -74,7 +56,7 @@ class TestClient {
     world_->run_until(
         [&] {
           read();
-          got = parse(used);
+          got = parse_answer(input, used);
           return got.whole || ended || reset;
         },
         limit);
@@ -84,7 +66,7 @@ class TestClient {
   TestAnswer peek() {  // what there is of the next answer
     read();
     std::size_t used = 0;
-    return parse(used);
+    return parse_answer(input, used);
   }
 
   void leave() { stream_.reset(); }
@@ -98,26 +80,6 @@ class TestClient {
   bool ended = false, reset = false;
 
  private:
-  TestAnswer parse(std::size_t& used) const {
-    TestAnswer got;
-    http::ResponseHeadParser parser;
-    const auto progress = parser.feed(input);
-    if (!progress || progress->state != http::HeadState::kDone) return got;
-    got.status = parser.head().status;
-    got.head = input.substr(0, progress->consumed);
-    http::BodyDecoder decoder(parser.head());
-    used = progress->consumed;
-    while (!decoder.done() && used < input.size()) {
-      const auto piece = decoder.decode(std::string_view(input).substr(used));
-      EXPECT_NE(piece.state, http::BodyState::kError) << input;
-      if (piece.state == http::BodyState::kError) return got;
-      got.body += piece.payload;
-      used += piece.consumed;
-    }
-    got.whole = decoder.done();
-    return got;
-  }
-
   port::fake::World* world_;
   port::StreamPtr stream_;
 };
