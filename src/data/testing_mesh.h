@@ -4,7 +4,6 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <memory>
 #include <string>
@@ -31,17 +30,7 @@ class TestMesh {
     world.spawn(shard.serve(std::move(world.network().listen("127.0.0.1", 6400).value())));
     world.settle();
   }
-  ~TestMesh() {
-    world.run_for(2s);
-    expect_nothing_in_flight();
-    bool drained = false;
-    shard.drain(world.now(), [&] { drained = true; });
-    world.run_for(2h);
-    EXPECT_TRUE(drained);
-    for (auto& engine : engines) {
-      EXPECT_EQ(world.network().connections_open(engine->address()), 0u) << engine->port;
-    }
-  }
+  ~TestMesh();
 
   void publish() { shard.set_view(std::make_shared<const MeshView>(view)); }
   Endpoint& endpoint(std::size_t i) { return *view.endpoints[i]; }
@@ -68,15 +57,7 @@ class TestMesh {
     return metrics.expose().find(line) != std::string::npos;
   }
 
-  void expect_nothing_in_flight() {
-    for (std::size_t i = 0; i < engines.size(); ++i) {
-      EXPECT_EQ(cell(i).in_flight.load(), 0) << i;
-      EXPECT_EQ(cell(i).prefill_tokens_ahead.load(), 0) << i;
-      EXPECT_EQ(cell(i).decode_tokens_ahead.load(), 0) << i;
-      EXPECT_EQ(cell(i).streams.load(), 0) << i;
-    }
-    EXPECT_EQ(shard.admission.waiting(PoolId(0)), 0u);
-  }
+  void expect_nothing_in_flight();
 
   port::fake::World world;
   config::Settings settings;
