@@ -68,9 +68,11 @@ void Banner::show_usage(const MeshView& view) {
 void Banner::show_nothing_found() {
   if (!write_ || usage_shown_ || nothing_shown_) return;
   nothing_shown_ = true;
-  std::string text = looking_for_.empty()
-                         ? std::string("  no engine answers yet\n")
-                         : fmt::format("  no engine found yet; looking on {}\n", looking_for_);
+  std::string text =
+      looking_for_.empty()
+          ? std::string("  no engine answers yet\n")
+          : fmt::format("  no engine found yet; looking on {} (--engine URL to name one)\n",
+                        looking_for_);
   text += fmt::format(
       "\n  to try one   infermesh engine --model demo --listen 127.0.0.1:8000\n"
       "  base url     http://{}/v1\n"

@@ -10,9 +10,9 @@ AnswerReader::AnswerReader(WatchedStream& stream, http::BodyDecoder decoder, std
 AnswerReader::Piece AnswerReader::next(std::span<char> scratch) {
   while (true) {
     if (decoder_.done()) return {State::kEnd, {}};
+    if (decoder_.state() == http::BodyState::kError) return {State::kMalformed, {}};
     if (!rest_.empty()) {
       const http::BodyPiece piece = decoder_.decode(rest_);
-      if (piece.state == http::BodyState::kError) return {State::kMalformed, {}};
       rest_.remove_prefix(piece.consumed);
       if (!piece.payload.empty()) return {State::kPayload, piece.payload};
       continue;

@@ -309,7 +309,7 @@ const Outcome& Attempt::settle() {
   outcome_.cached_tokens = exchange_.cached_tokens;
   outcome_.output_tokens = exchange_.output_tokens;
   in_flight_.describe(outcome_);
-  in_flight_.finish();
+  in_flight_.finish(now);
   route::learn(outcome_, decision_, shard.loads, shard.route_state, now);
   shard.report_outcome(outcome_);
   shard.admission.freed(exchange_.pool->id);

@@ -58,8 +58,7 @@ port::Task<void> Shard::serve(std::unique_ptr<port::Listener> listener) {
     auto stream = co_await listener_->accept();
     if (stream) {
       if (open_.load(std::memory_order_relaxed) >= settings.connections_max) {
-        (*stream)->close(
-            port::CloseMode::kReset);  // cheaper for both sides than a promise that cannot be kept
+        (*stream)->close(port::CloseMode::kGraceful);
         meter.connection_refused();
         continue;
       }

@@ -333,7 +333,7 @@ def test_a_slow_reader_pauses_the_engine_and_is_then_cut_with_a_reason(routed):
 
 def test_a_reader_that_comes_back_in_time_gets_everything(routed):
     mesh, engine = routed(stream_buffer_bytes_max="64KiB", client_stall_timeout="20s")
-    pieces = [fe.chat_chunk({"content": f"{i:06d}" + "z" * 4000}) for i in range(2000)]
+    pieces = [fe.chat_chunk({"content": f"{i:06d}" + "z" * 16000}) for i in range(2000)]
     engine.then(fe.stream(*pieces, fe.DONE))
     with open_stream(mesh, receive_buffer=4096) as wire:
         head = wire.head()

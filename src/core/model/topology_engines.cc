@@ -136,6 +136,11 @@ class Collector {
   }
 
   void finish(CollectedEngine engine) {
+    // Healthy, but it has not told what it serves: nothing can be sent to it yet.
+    if (engine.endpoint.state == EndpointState::kReady && engine.endpoint.models.empty()) {
+      engine.endpoint.state = EndpointState::kJoining;
+      engine.endpoint.state_reason = "its models are not known yet";
+    }
     addresses_.insert(engine.endpoint.authority);
     std::string name = engine.endpoint.name;
     engines_.emplace(std::move(name), std::move(engine));

@@ -315,6 +315,16 @@ TEST_F(TopologyTest, TooManyEnginesIsAnErrorWithNumbers) {
   EXPECT_THAT(try_build().error().detail, HasSubstr("no place for another engine: 2 are in use"));
 }
 
+TEST_F(TopologyTest, AHealthyEngineJoinsUntilItsModelsAreKnown) {
+  engines_found = {found("a", 1, {"x"})};
+  engines_found[0].models.reset();
+  const MeshView before = build().view;
+  EXPECT_EQ(before.endpoint(EndpointId(0))->state, EndpointState::kJoining);
+  EXPECT_EQ(before.endpoint(EndpointId(0))->state_reason, "its models are not known yet");
+  engines_found[0].models = {{ServedModel{"x", "", std::nullopt}}};
+  EXPECT_EQ(build().view.endpoint(EndpointId(0))->state, EndpointState::kReady);
+}
+
 TEST_F(TopologyTest, TooManyModelsOfAnEngineAreLeftOutWithANote) {
   std::vector<std::string> many;
   for (int i = 0; i < 1100; ++i) many.push_back(fmt::format("m{:04}", i));

@@ -32,10 +32,11 @@ const CandidateNote* chosen_note(const Decision& decision) {
   return &decision.notes.front();
 }
 
-void add_unseen_prefill(LoadCell& cell, double seconds, Instant now) {
-  const std::int64_t until = cell.unseen_prefill_until_ns.load(kRelaxed);
-  cell.unseen_prefill_until_ns.store(std::max(until, ns(now)) + from_seconds(seconds).count(),
-                                     kRelaxed);
+std::int64_t add_unseen_prefill(LoadCell& cell, double seconds, Instant now) {
+  const std::int64_t begins = std::max(cell.unseen_prefill_until_ns.load(kRelaxed), ns(now));
+  const std::int64_t until = begins + from_seconds(seconds).count();
+  cell.unseen_prefill_until_ns.store(until, kRelaxed);
+  return until;
 }
 
 }  // namespace
@@ -58,6 +59,7 @@ InFlight& InFlight::operator=(InFlight&& other) noexcept {
   prefill_beside_ = other.prefill_beside_;
   streams_at_start_ = other.streams_at_start_;
   service_ = other.service_;
+  unseen_until_ns_ = other.unseen_until_ns_;
   trial_ = other.trial_;
   streamed_ = other.streamed_;
   measurable_ = other.measurable_;
@@ -89,7 +91,9 @@ InFlight InFlight::sent(LoadTable& load, prefix::PrefixIndex* index, const Decis
     if (before <= self.streams_at_start_) cell.prefill_since_ns.store(ns(now), kRelaxed);
   } else {
     self.begin_to_answer();
-    if (note != nullptr) add_unseen_prefill(cell, note->prefill_seconds, now);
+    if (note != nullptr) {
+      self.unseen_until_ns_ = add_unseen_prefill(cell, note->prefill_seconds, now);
+    }
   }
   if (index != nullptr) index->insert(facts.blocks, self.endpoint_, now);
   return self;
@@ -112,6 +116,13 @@ void InFlight::begin_to_answer() {
   cell_->decode_tokens_ahead.fetch_add(output_.value, kRelaxed);
   done_at_start_ =
       cell_->prefill_tokens_done.fetch_add(uncached_.value, kRelaxed) + uncached_.value;
+}
+
+void InFlight::finish(Instant now) {
+  if (cell_ != nullptr && unseen_until_ns_ > ns(now)) {
+    cell_->unseen_prefill_until_ns.fetch_sub(unseen_until_ns_ - ns(now), kRelaxed);
+  }
+  finish();
 }
 
 void InFlight::finish() {

@@ -32,7 +32,10 @@ class InFlight {
 
   // Of a successful answer's body (not of an error's). Later calls change nothing.
   void first_byte(Instant now);
-  void finish();  // idempotent
+  // The attempt is over; idempotent. An unseen prefill that was predicted to last beyond `now` has
+  // ended early.
+  void finish(Instant now);
+  void finish();  // when the time is not known
 
   // After finish(): fills in what was known at sending and what was measured since.
   void describe(Outcome& outcome) const;
@@ -49,6 +52,8 @@ class InFlight {
   Tokens prefill_beside_{0};
   std::int32_t streams_at_start_ = 0;
   Duration service_{-1};
+  std::int64_t unseen_until_ns_ =
+      0;  // predicted end of a prefill whose first token is not seen; 0 = none
   bool trial_ = false;
   bool streamed_ = false;
   bool measurable_ = false;  // the wait was for prompts alone, not for a slot

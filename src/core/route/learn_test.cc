@@ -68,6 +68,19 @@ TEST(InFlight, IsUndoneWhicheverWayItEnds) {
   for (std::size_t i = 0; i < 3; ++i) expect_nothing_in_flight(mesh, i);
 }
 
+TEST(InFlight, AnAnswerThatComesEarlyTakesTheRestOfItsPredictedPrefillAway) {
+  TestMesh mesh(1);
+  RequestFacts facts = chat(8000);
+  facts.stream = false;
+  InFlight attempt = mesh.send(mesh.decide(facts), facts);
+  ASSERT_GT(mesh.cell(0).unseen_prefill_until_ns.load(),
+            (mesh.now + 10ms).time_since_epoch().count());
+  mesh.now += 10ms;
+  attempt.finish(mesh.now);
+  EXPECT_LE(mesh.cell(0).unseen_prefill_until_ns.load(), mesh.now.time_since_epoch().count());
+  expect_nothing_in_flight(mesh, 0);
+}
+
 TEST(InFlight, APromptWhoseFirstTokenIsNotSeenPassesWithTime) {
   TestMesh mesh(2);
   RequestFacts facts = chat(8000);
