@@ -52,7 +52,7 @@ class ObjectFolder {
   Hooks hooks_;
   Duration interval_;
   port::Timer timer_;
-  std::optional<std::vector<port::FileText>> seen_;  // the state last judged
+  std::optional<std::vector<port::FileText>> seen_;      // the state last judged
   std::optional<std::vector<port::FileText>> settling_;  // a change seen once
   std::optional<ObjectRefusal> refusal_;
   std::uint64_t applied_ = 0;

@@ -19,7 +19,9 @@ def two(fake):
 
 
 def test_a_new_engine_takes_requests_within_a_second(start, two):
-    mesh = start.run([engine("e1", two[0].url)], objects_interval="250ms")
+    mesh = start.run(
+        [engine("e1", two[0].url)], objects_interval="250ms", default_policy="round_robin"
+    )
     changed = time.monotonic()
     mesh.write([engine("e1", two[0].url), engine("e2", two[1].url)])
     mesh.wait_state("e2", "ready", within=WITHIN)
