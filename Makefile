@@ -87,8 +87,8 @@ fuzz: ## each codec's fuzz target for SECONDS=60
 	@$(STEP) show fuzz tools/fuzz.sh $(SECONDS_EACH)
 
 bench: build ## the router's own cost (ARGS: for bench/proxy/run.py)
-	@tools/setup.sh venv
-	@$(PYTHON) bench/proxy/run.py $(ARGS)
+	@tools/setup.sh bench
+	@/usr/bin/python3 bench/proxy/run.py $(ARGS)
 
 bench-routing: build ## every policy on simulated engines: goodput, latency, prefix hits (ARGS: for bench/routing/run.py)
 	@tools/setup.sh venv

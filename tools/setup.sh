@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a verb of the Makefile needs and is missing; does nothing, quickly, when all is there. Never asks.
 #
-#   tools/setup.sh GROUP...     GROUP: build, develop, fuzz (Debian packages), venv (Python packages in .venv)
+#   tools/setup.sh GROUP...     GROUP: build, develop, tidy, fuzz, bench (Debian packages), venv (Python packages in .venv)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,6 +10,7 @@ build_packages=(g++-12 cmake ninja-build pkg-config ccache lld-19 libboost1.81-d
 develop_packages=(libgtest-dev libgmock-dev clang-format-19 git)
 tidy_packages=(clang-tidy-19)
 fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
+bench_packages=(nginx-light wrk)
 venv_packages=(python3-venv)
 
 log=build/setup.log
@@ -81,7 +82,7 @@ make_venv() {
   echo "$want" >"$stamp"
 }
 
-(($#)) || { echo "usage: tools/setup.sh build|develop|tidy|fuzz|venv ..." >&2; exit 2; }
+(($#)) || { echo "usage: tools/setup.sh build|develop|tidy|fuzz|bench|venv ..." >&2; exit 2; }
 packages=()
 venv=no
 for group in "$@"; do
@@ -90,8 +91,9 @@ for group in "$@"; do
     develop) packages+=("${develop_packages[@]}") ;;
     tidy) packages+=("${tidy_packages[@]}") ;;
     fuzz) packages+=("${fuzz_packages[@]}") ;;
+    bench) packages+=("${bench_packages[@]}") ;;
     venv) venv=yes ;;
-    *) echo "tools/setup.sh: no group '$group'; groups: build, develop, tidy, fuzz, venv" >&2; exit 2 ;;
+    *) echo "tools/setup.sh: no group '$group'; groups: build, develop, tidy, fuzz, bench, venv" >&2; exit 2 ;;
   esac
 done
 ((${#packages[@]} == 0)) || apt_install "${packages[@]}"

@@ -176,14 +176,10 @@ void Mesh::watch_objects() {
     }
     return objects;
   };
-  hooks.apply = [this](const ObjectSet& objects) {
+  hooks.apply = [this](const ObjectSet&) {
     metrics_.set(shards_->count())
         .gauge(obs::GaugeId::kObjectsGeneration)
-        .set(static_cast<double>(objects_->applied() + 1));
-    log_.info(loop_.wall_now(), "objects taken",
-              {{"engines", objects.engines.size()},
-               {"pools", objects.pools.size()},
-               {"models", objects.models.size()}});
+        .set(static_cast<double>(objects_->applied()));
   };
   hooks.refuse = [this](const control::ObjectRefusal& refusal) {
     metrics_.set(shards_->count()).counter(obs::CounterId::kObjectsRefused).add();
@@ -272,8 +268,9 @@ void Mesh::on_cache_size(EndpointId endpoint, Tokens tokens) {
 void Mesh::on_event(const signal::MeshEvent& event) {
   const bool bad =
       event.kind == signal::EventKind::kObjectsRefused || event.kind == signal::EventKind::kNote;
-  log_.write(event.at, bad ? obs::LogLevel::kWarn : obs::LogLevel::kInfo, event.text,
-             {{"engine", event.engine}});
+  const auto level = bad ? obs::LogLevel::kWarn : obs::LogLevel::kInfo;
+  if (event.engine.empty()) return log_.write(event.at, level, event.text);
+  log_.write(event.at, level, event.text, {{"engine", event.engine}});
 }
 
 }  // namespace infermesh::app

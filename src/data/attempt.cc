@@ -276,7 +276,7 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
   if (!x.body.complete())
     x.parts.reply.close_after();  // the engine answered early: the rest of the body is not read
   const int status = head().status;
-  const auto type = http::find(head().headers, "content-type").value_or("");
+  const std::string type = lower(http::find(head().headers, "content-type").value_or(""));
   const bool is_stream = type.starts_with("text/event-stream");
   if (status >= 400) co_return co_await read_refusal(*this);
   if (status >= 300) {

@@ -132,6 +132,11 @@ port::Task<bool> Connection::serve_request() {
     if (head_text_.capacity() > 4096) head_text_.shrink_to_fit();
     co_return true;
   }
+  // HTTP/1.0 has no other sign that an answer of unknown length is not whole.
+  if (reply.aborted() && head.version_minor == 0) {
+    client_.stream.close(port::CloseMode::kReset);
+    co_return false;
+  }
   co_await linger();
   co_return false;
 }

@@ -57,12 +57,11 @@ void stamp_request_id(Reply& reply, std::optional<Api> api, const RequestStart& 
 
 void reply_error(Shard& shard, Reply& reply, const Subject& subject, const Error& error,
                  const RequestStart& start) {
-  const auto made = openai::error_reply(family_of(subject.api), error, start.request_id);
   if (shard.draining) reply.close_after();
+  const auto made = openai::error_reply(family_of(subject.api), error, start.request_id);
   write_error(reply, made);
   stamp_request_id(reply, subject.api, start);
-  if (error.code == ErrorCode::kMethodNotAllowed && !error.param.empty())
-    reply.header("allow", error.param);
+  if (!subject.allow.empty()) reply.header("allow", subject.allow);
   reply.finish(made.body);
   shard.meter.refused(error.code);
 }
@@ -93,14 +92,12 @@ void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
                     const RouteMatch& match, const RequestStart& start) {
   Error error{ErrorCode::kUnknownPath, fmt::format("There is no route {}.", head.path), {}};
   if (match.status == RouteStatus::kWrongMethod) {
-    error = {ErrorCode::kMethodNotAllowed,
-             fmt::format("{} takes {}, not {}.", head.path, match.allow, head.method), match.allow};
+    error.code = ErrorCode::kMethodNotAllowed;
+    error.detail = fmt::format("{} takes {}, not {}.", head.path, match.allow, head.method);
   }
-  const bool anthropic = head.path.ends_with("/messages");
-  reply_error(
-      shard, reply,
-      {anthropic ? std::optional(Api::kMessages) : std::nullopt, head.method, head.path, {}}, error,
-      start);
+  Subject subject{std::nullopt, head.method, head.path, {}, match.allow};
+  if (head.path.ends_with("/messages")) subject.api = Api::kMessages;
+  reply_error(shard, reply, subject, error, start);
 }
 
 Error body_timeout() {

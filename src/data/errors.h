@@ -19,7 +19,8 @@ struct UpstreamRefusal;
 struct Subject {
   std::optional<Api> api;
   std::string_view method, path;
-  std::string_view model;
+  std::string_view model = {};
+  std::string_view allow = {};  // methods that the path takes, for kMethodNotAllowed
 };
 
 // Answers with an error of infermesh's own, and counts and logs the request.

@@ -2,6 +2,7 @@
 // engines say when they refuse.
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "data/attempt.h"
 #include "data/upstream_head.h"
 #include "wire/openai/answer.h"
@@ -150,7 +151,7 @@ class PlainRelay {
 
 port::Task<Step<Failure>> relay_plain(Attempt& attempt) {
   Exchange& x = attempt.exchange();
-  const auto type = http::find(attempt.head().headers, "content-type").value_or("");
+  const std::string type = lower(http::find(attempt.head().headers, "content-type").value_or(""));
   if (x.in_stream) co_return no_stream(attempt);
   // TorchServe and small servers leave the type out; anything else that is named is not what was
   // asked for.
