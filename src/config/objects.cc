@@ -228,6 +228,13 @@ class SetReader {
       if (known.contains(reference.name)) continue;
       std::vector<std::string> names;
       for (const auto& [name, place] : known) names.push_back(name);
+      if (reference.kind == ObjectKind::kRoutingPolicy) {
+        // The policies themselves can be named too; then with their defaults.
+        if (parse_policy_kind(reference.name)) continue;
+        for (std::size_t kind = 0; kind < kPolicyKinds; ++kind) {
+          names.emplace_back(to_string(static_cast<PolicyKind>(kind)));
+        }
+      }
       complain(reference.place, fmt::format("{} in {}: there is no {} \"{}\"{}", reference.field,
                                             reference.owner, to_string(reference.kind),
                                             reference.name, suggestion(reference.name, names)));

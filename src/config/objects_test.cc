@@ -186,6 +186,12 @@ TEST(Objects, UnknownKeysNameTheObjectAndTheNearestKey) {
               ElementsAre(HasSubstr("only kind, name and spec")));
 }
 
+TEST(Objects, APolicyMayBeNamedWithoutAnObject) {
+  EXPECT_THAT(problems_of("kind: Pool\nname: p\nspec: {policy: least_request}\n"), IsEmpty());
+  EXPECT_THAT(problems_of("kind: Pool\nname: p\nspec: {policy: least_requests}\n"),
+              ElementsAre(HasSubstr("did you mean \"least_request\"?")));
+}
+
 TEST(Objects, ReferencesToUnknownObjectsNameTheNearest) {
   EXPECT_THAT(
       problems_of("kind: Engine\nname: gpu1\nspec: {url: 'http://a:1', pool: caht}\n---\n"

@@ -45,6 +45,12 @@ class Builder {
     for (const RoutingPolicyObject& policy : input_.objects.policies) {
       if (policy.name == name) return policy;
     }
+    if (const auto kind = parse_policy_kind(name)) {
+      RoutingPolicyObject policy;
+      policy.name = name;
+      policy.policy = *kind;
+      return policy;
+    }
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("{} names policy \"{}\", which does not exist", owner, name));
   }

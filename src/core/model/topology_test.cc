@@ -315,6 +315,19 @@ TEST_F(TopologyTest, TooManyEnginesIsAnErrorWithNumbers) {
   EXPECT_THAT(try_build().error().detail, HasSubstr("no place for another engine: 2 are in use"));
 }
 
+TEST_F(TopologyTest, APoolMayNameAPolicyWithoutAnObject) {
+  engines_found = {found("a", 1, {"x"})};
+  PoolObject pool;
+  pool.name = "p";
+  pool.engines = {"a"};
+  pool.policy = "round_robin";
+  objects.pools = {pool};
+  const MeshView view = build().view;
+  EXPECT_EQ(view.pools.at(0).policy.policy, PolicyKind::kRoundRobin);
+  objects.pools[0].policy = "round_robbin";
+  EXPECT_THAT(try_build().error().detail, HasSubstr("round_robbin"));
+}
+
 TEST_F(TopologyTest, AHealthyEngineJoinsUntilItsModelsAreKnown) {
   engines_found = {found("a", 1, {"x"})};
   engines_found[0].models.reset();
