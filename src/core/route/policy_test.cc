@@ -91,6 +91,15 @@ TEST(Session, SpillsOverTheBoundAndComesBack) {
   EXPECT_EQ(mesh.decide(facts).endpoint->value, home);
 }
 
+TEST(Session, AFewParallelRequestsDoNotMoveIt) {
+  TestMesh mesh(4, PolicyKind::kSession);
+  RequestFacts facts = chat(10);
+  facts.session_key = 12345;
+  const unsigned home = mesh.decide(facts).endpoint->value;
+  mesh.cell(home).in_flight = 3;
+  EXPECT_EQ(mesh.decide(facts).endpoint->value, home);
+}
+
 TEST(Session, WithoutAKeyTakesTheLeastLoaded) {
   TestMesh mesh(3, PolicyKind::kSession);
   mesh.cell(0).in_flight = 1;

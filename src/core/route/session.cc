@@ -16,6 +16,9 @@ namespace infermesh::route {
 namespace {
 
 constexpr double kOverBound = 1e6;  // more than any rank
+// So many requests at once are no overload, however idle the others are: one client's few parallel
+// requests, and the last answer that is not yet accounted for, do not move its session.
+constexpr double kNeverOver = 4;
 
 // Weighted rendezvous rank: an endpoint of twice the weight wins twice as many keys.
 double rank(std::uint64_t key, const Endpoint& endpoint) {
@@ -30,7 +33,8 @@ void score(const ScoreInput& input) {
   double total = 1;
   for (const Candidate* candidate : input.candidates) total += requests_per_weight(*candidate);
   const double mean = total / static_cast<double>(input.candidates.size());
-  const double bound = std::ceil(std::max(1.0, input.policy.load_bound) * mean);
+  const double bound =
+      std::max(kNeverOver, std::ceil(std::max(1.0, input.policy.load_bound) * mean));
   for (Candidate* candidate : input.candidates) {
     const double load = requests_per_weight(*candidate);
     if (input.facts.session_key == 0) {
