@@ -62,16 +62,18 @@ def rss_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def wait_http(url: str, seconds: float = 10) -> None:
+def wait_http(url: str, seconds: float = 10, expect: bytes = b"") -> None:
+    """Until the answer holds `expect`: a router lists its model once an engine has been probed."""
     end = time.monotonic() + seconds
     while True:
         try:
-            urllib.request.urlopen(url, timeout=1).read()
-            return
+            if expect in urllib.request.urlopen(url, timeout=1).read():
+                return
         except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.02)
+            pass
+        if time.monotonic() > end:
+            raise SystemExit(f"{url} did not answer as expected within {seconds:.0f} s")
+        time.sleep(0.02)
 
 
 def nginx(folder: pathlib.Path, name: str, core: int, body: str) -> subprocess.Popen:
@@ -168,8 +170,7 @@ def run(options: argparse.Namespace) -> str:
         started = {name: (start(port := free_port()), port) for name, start in peers.items()}
         try:
             for _, port in started.values():
-                wait_http(f"http://127.0.0.1:{port}/v1/models")
-            time.sleep(0.5)  # the engines have been probed
+                wait_http(f"http://127.0.0.1:{port}/v1/models", expect=b'"m"')
             for repeat in range(options.repeats):
                 for name, (process, port) in started.items():
                     for case, (size, connections) in CASES.items():
