@@ -18,12 +18,12 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from checks import folders, includes, programs, purity, sizes, words  # noqa: E402
+from checks import coroutines, folders, includes, programs, promises, purity, sizes, words  # noqa: E402
 from checks.tree import Tree  # noqa: E402
 import gen  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TEXT_RULES = (includes, purity, sizes, folders, words)
+TEXT_RULES = (includes, purity, coroutines, sizes, folders, words, promises)
 
 
 def violations(tree, args):

@@ -8,7 +8,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from checks import folders, includes, purity, sizes, words  # noqa: E402
+from checks import coroutines, folders, includes, promises, purity, sizes, words  # noqa: E402
 from checks.tree import Tree, code_only  # noqa: E402
 from generate import common  # noqa: E402
 from generate.options import check as check_options  # noqa: E402
@@ -221,6 +221,46 @@ class Folders(unittest.TestCase):
 
     def test_the_licence_must_be_there(self):
         self.assertIn("Apache", found(folders, {"LICENSE": "all rights"})[0])
+
+
+class Coroutines(unittest.TestCase):
+    def test_a_co_await_in_a_conditional_expression_is_found(self):
+        for code in ("auto a = b ? co_await c() : d;", "auto a = b ? d : co_await c();",
+                     "auto a = b ? std::move(\n    co_await c()) : d;", "f(a ? co_await b() : c);"):
+            lines = found(coroutines, {"src/data/x.cc": "int a;\n" + code + "\n"})
+            self.assertTrue(lines and lines[0].startswith("src/data/x.cc:2: co_await in a conditional"), (code, lines))
+
+    def test_other_waits_are_fine(self):
+        code = """auto a = b ? c : d; auto e = co_await f(); // g ? co_await h : i
+if (j ? k : l) { co_await m(); } switch (n) { case kO: co_await p(); } for (auto q : co_await r()) {}"""
+        self.assertEqual(found(coroutines, {"src/data/x.cc": code}), [])
+
+
+class Promises(unittest.TestCase):
+    TESTS = {"src/data/x_test.cc": "TEST(Retry, NeverTheSameFirst) {}\nTEST_P(Verbs,\n       ReadWell) {}\n",
+             "test/e2e/test_a.py": "def test_b():\n  pass\nclass C:\n    def test_d(self):\n        pass\n",
+             "test/scenario/route/s.txt": ""}
+
+    def lines(self, *rows):
+        table = "# what `it` is\n\n| promise | held by |\n| --- | :-- |\n" + "".join(row + "\n" for row in rows)
+        return found(promises, {**self.TESTS, "test/promises/x.md": table})
+
+    def test_tests_that_exist_are_fine(self):
+        self.assertEqual(self.lines("| `--a` b | `Retry.NeverTheSameFirst`, `Every/Verbs.ReadWell/0` |",
+                                    "| c | `test_a.py::test_b`, `test/e2e/test_a.py::C::test_d` and `make check` |",
+                                    "| d | `test_a.py::test_b[long]`, `test/scenario/route/s.txt` |", "| e | `Retry.*` |"), [])
+
+    def test_a_test_that_is_not_there_is_found_with_its_line(self):
+        for name, what in (("Retry.Never", "a test that Retry does not have"), ("Retyr.NeverTheSameFirst", "a suite that no"),
+                           ("test_a.py::test_c", "a test that test_a.py does not have"),
+                           ("test_a.py::E::test_d", "a test that test_a.py does not have"),
+                           ("test_z.py::test_b", "a file that is not there"), ("test/scenario/t.txt", "is not in the tree")):
+            lines = self.lines(f"| a | `{name}` |")
+            self.assertTrue(lines and lines[0].startswith("test/promises/x.md:5: ") and what in lines[0], (name, lines))
+
+    def test_every_promise_names_a_test(self):
+        for row in ("| a | by hand |", "| `Retry.NeverTheSameFirst` | `make check` |"):
+            self.assertIn("a promise names no test", self.lines(row)[0])
 
 
 class Reading(unittest.TestCase):
