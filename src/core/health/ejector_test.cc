@@ -30,6 +30,14 @@ struct EjectorTest : testing::Test {
     }
   }
 
+  // A second model on the same engines, in the same pool.
+  void add_model(std::string name) {
+    Model model = view.models[0];
+    model.id = ModelId(static_cast<std::uint16_t>(view.models.size()));
+    model.name = std::move(name);
+    view.models.push_back(std::move(model));
+  }
+
   Outcome outcome(unsigned endpoint, OutcomeKind kind, bool trial = false) const {
     Outcome result;
     result.endpoint = id(endpoint);
@@ -110,6 +118,62 @@ TEST_F(EjectorTest, OpensWhenHalfOfAWindowFails) {
   EXPECT_EQ(ejector.ejections()[0].reason, "10 of 20 requests failed");
 }
 
+TEST_F(EjectorTest, AWaitIsAMinuteAtMostAndShortAgainAfterACalmOne) {
+  feed(0, OutcomeKind::kReset, 5);
+  ejector.step(now, view);
+  const auto wait_over = [&](OutcomeKind trial) {
+    now = ejector.ejections()[0].until;
+    ejector.step(now, view);
+    feed(0, trial, 1, true);
+    ejector.step(now, view);
+  };
+  for (int i = 0; i < 12; ++i) wait_over(OutcomeKind::kReset);
+  EXPECT_GE(ejector.ejections()[0].until - now, 48s);
+  EXPECT_LE(ejector.ejections()[0].until - now, 72s);
+  wait_over(OutcomeKind::kOk);
+  now += 59s;
+  feed(0, OutcomeKind::kReset, 5);
+  ejector.step(now, view);
+  EXPECT_GE(ejector.ejections()[0].until - now, 48s) << "it has just been bad";
+  wait_over(OutcomeKind::kOk);
+  now += 61s;
+  feed(0, OutcomeKind::kReset, 5);
+  ejector.step(now, view);
+  EXPECT_LE(ejector.ejections()[0].until - now, 1200ms);
+}
+
+TEST_F(EjectorTest, WaitsAreJittered) {
+  for (unsigned i = 0; i < 2; ++i) feed(i, OutcomeKind::kReset, 5);
+  ejector.step(now, view);
+  ASSERT_EQ(ejector.ejections().size(), 2U);
+  EXPECT_NE(ejector.ejections()[0].until, ejector.ejections()[1].until);
+}
+
+TEST_F(EjectorTest, AnEngineIsOutForOneModelAndServesTheOthers) {
+  add_model("n");
+  feed(1, OutcomeKind::kEngineError, 5);
+  ejector.step(now, view);
+  ASSERT_EQ(ejector.ejections().size(), 1U);
+  EXPECT_EQ(ejector.ejections()[0].model, view.models[0].id);
+  Outcome other = outcome(2, OutcomeKind::kEngineError);
+  other.model_key = name_hash("n");
+  for (int i = 0; i < 5; ++i) ejector.on_outcome(now, other, rng);
+  ejector.step(now, view);
+  ASSERT_EQ(ejector.ejections().size(), 2U);
+  EXPECT_EQ(ejector.ejections()[1].endpoint, id(2));
+  EXPECT_EQ(ejector.ejections()[1].model, view.models[1].id);
+}
+
+TEST_F(EjectorTest, FailuresOfLongAgoDoNotOpenIt) {
+  for (int i = 0; i < 19; ++i) {
+    feed(2, i % 2 == 0 ? OutcomeKind::kEngineError : OutcomeKind::kOk);
+  }
+  now += 11s;
+  feed(2, OutcomeKind::kOk);
+  feed(2, OutcomeKind::kEngineError);
+  EXPECT_EQ(out(), std::vector<unsigned>{});
+}
+
 TEST_F(EjectorTest, WhatTheClientDidWrongOrGaveUpIsNoFailure) {
   feed(0, OutcomeKind::kClientError, 50);
   feed(0, OutcomeKind::kCancelled, 50);
@@ -135,6 +199,17 @@ TEST_F(EjectorTest, TakesOutAtMostTheShareAndNeverTheLastReadyOne) {
   EXPECT_EQ(out(), std::vector<unsigned>{});
 }
 
+TEST_F(EjectorTest, TheShareIsThePools) {
+  grow(8);
+  for (unsigned i = 0; i < 8; ++i) feed(i, OutcomeKind::kReset, 5);
+  view.pools[0].spec.ejected_share_max = 0.25;
+  EXPECT_EQ(out(), (std::vector<unsigned>{0, 1}));
+  view.pools[0].spec.ejected_share_max = 1;
+  EXPECT_EQ(out().size(), 7U) << "but never the last ready one";
+  view.pools[0].spec.ejected_share_max = 0;
+  EXPECT_EQ(out(), std::vector<unsigned>{});
+}
+
 TEST_F(EjectorTest, TakesOutTheOneThatFailsFarMoreThanTheRestForAWhile) {
   for (unsigned i = 0; i < 4; ++i) {
     for (int n = 0; n < 30; ++n) {
@@ -148,6 +223,24 @@ TEST_F(EjectorTest, TakesOutTheOneThatFailsFarMoreThanTheRestForAWhile) {
   EXPECT_EQ(ejector.next_deadline(), kStart + 30s);
   now += 1s;
   EXPECT_EQ(out(), std::vector<unsigned>{});
+}
+
+TEST_F(EjectorTest, AnOutlierIsOutLongerEachTimeUpToFiveMinutes) {
+  std::vector<Duration> waits;
+  for (int time = 0; time < 12; ++time) {
+    for (unsigned i = 0; i < 4; ++i) {
+      for (int n = 0; n < 30; ++n) {
+        feed(i, i == 3 && n % 3 == 0 ? OutcomeKind::kEngineError : OutcomeKind::kOk);
+      }
+    }
+    ASSERT_EQ(out(), std::vector<unsigned>{3}) << time;
+    waits.push_back(ejector.ejections()[0].until - now);
+    now = ejector.ejections()[0].until;
+  }
+  EXPECT_EQ(waits[0], 30s);
+  EXPECT_EQ(waits[1], 60s);
+  EXPECT_EQ(waits[2], 90s);
+  EXPECT_EQ(waits.back(), 300s);
 }
 
 TEST_F(EjectorTest, WatchesABoundedNumberOfPairs) {

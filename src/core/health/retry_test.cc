@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace infermesh::health {
 namespace {
 
@@ -44,13 +46,19 @@ TEST_F(RetryTest, RetriesAtOnceElsewhereThenWithGrowingJitter) {
   RetryQuestion question{.outcome = outcome, .attempts_max = 10, .now = kStart};
   EXPECT_EQ(should_retry(question, budget, rng).verdict, RetryVerdict::kRetry);
   EXPECT_EQ(retry_delay(question, rng), 0ns);
-  question.attempts = 2;
-  for (int i = 0; i < 50; ++i) {
-    EXPECT_GE(retry_delay(question, rng), 10ms);
-    EXPECT_LE(retry_delay(question, rng), 20ms);
+  for (std::uint32_t attempts = 2; attempts <= 9; ++attempts) {
+    question.attempts = attempts;
+    const Duration full = std::min<Duration>(10ms * (1 << (attempts - 1)), 1s);
+    Duration least = 1h, most = 0s;
+    for (int i = 0; i < 50; ++i) {
+      const Duration delay = retry_delay(question, rng);
+      least = std::min(least, delay);
+      most = std::max(most, delay);
+    }
+    EXPECT_GE(least, full / 2) << attempts;
+    EXPECT_LE(most, full) << attempts;
+    EXPECT_GT(most - least, full / 4) << attempts << ": nobody comes back in step";
   }
-  question.attempts = 9;
-  EXPECT_LE(retry_delay(question, rng), 1s);
 }
 
 TEST_F(RetryTest, NeverAfterTheFirstByteOrTheLastAttempt) {

@@ -113,6 +113,32 @@ TEST_F(PrefixIndexTest, AFullIndexKeepsTheLatest) {
   EXPECT_LT(missing, 15U);
 }
 
+TEST_F(PrefixIndexTest, NeverTakesMoreThanItsBudget) {
+  for (const std::int64_t budget : {64 << 10, (64 << 10) + 1, 100'000, 1'000'000, 3 << 20}) {
+    const PrefixIndex any{Bytes(budget), 1h};
+    EXPECT_LE(any.size(), Bytes(budget));
+    EXPECT_GT(any.size(), Bytes(budget / 2 - 1));
+  }
+}
+
+TEST_F(PrefixIndexTest, WhatIsUsedAgainOutlivesWhatIsNot) {
+  PrefixIndex small{Bytes(64 << 10), 1h};  // 4,096 slots
+  const auto used = chain(1, 1200), unused = chain(2, 1200), fresh = chain(3, 1600);
+  small.insert(used, id(0), kStart);
+  small.insert(unused, id(0), kStart + 1min);
+  small.insert(used, id(0), kStart + 2min);
+  small.insert(fresh, id(0), kStart + 3min);
+  const auto lost = [&](std::span<const BlockHash> blocks) {
+    std::uint32_t count = 0;
+    for (const BlockHash& block : blocks) {
+      count += 1 - match(small, std::span(&block, 1), ids(1), kStart + 3min)[0];
+    }
+    return count;
+  };
+  EXPECT_GT(lost(unused), 100U);
+  EXPECT_LT(lost(used), lost(unused) / 2);
+}
+
 TEST_F(PrefixIndexTest, AThousandHoldersOfOnePrefixAreAllKnown) {
   PrefixIndex large{Bytes(32 << 20), 1h};
   const auto blocks = chain(1, 30);

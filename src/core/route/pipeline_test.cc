@@ -87,6 +87,7 @@ TEST(Pipeline, FallsBackToLeastInFlightWhenAllAreEjected) {
   }
   mesh.cell(0).in_flight = 2;
   mesh.cell(1).in_flight = 1;
+  mesh.cell(1).prefill_tokens_ahead = 90'000;  // the slowest by its predicted time
   mesh.cell(2).in_flight = 4;
   const Decision decision = mesh.decide(chat(100));
   EXPECT_EQ(decision.endpoint, id(1));
@@ -99,9 +100,53 @@ TEST(Pipeline, FallsBackToLeastInFlightWhenEverySignalIsLost) {
     mesh.cell(i).reported_at_ns = (mesh.now - 30s).time_since_epoch().count();
   }
   mesh.cell(0).in_flight = 1;
-  EXPECT_EQ(mesh.decide(chat(100)).reason, Reason::kFallback);
+  mesh.cell(0).prefill_tokens_ahead = 90'000;
+  mesh.cell(1).in_flight = 2;
+  const Decision lost = mesh.decide(chat(100));
+  EXPECT_EQ(lost.reason, Reason::kFallback);
+  EXPECT_EQ(lost.endpoint, id(0));
   mesh.cell(1).reported_at_ns = (mesh.now - 1s).time_since_epoch().count();
+  const Decision known = mesh.decide(chat(100));
+  EXPECT_NE(known.reason, Reason::kFallback);
+  EXPECT_EQ(known.endpoint, id(1));
+}
+
+TEST(Pipeline, AFreshRateIsASignalToo) {
+  TestMesh mesh(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    mesh.cell(i).reported_at_ns = (mesh.now - 30s).time_since_epoch().count();
+    mesh.cell(i).rates_at_ns = (mesh.now - 70s).time_since_epoch().count();
+  }
+  EXPECT_EQ(mesh.decide(chat(100)).reason, Reason::kFallback);
+  mesh.cell(1).rates_at_ns = (mesh.now - 1s).time_since_epoch().count();
   EXPECT_NE(mesh.decide(chat(100)).reason, Reason::kFallback);
+}
+
+TEST(Pipeline, NotesTheFactsOfEachCandidateWithTheirAge) {
+  TestMesh mesh(2);
+  LoadCell& cell = mesh.cell(0);
+  cell.in_flight = 3;
+  cell.prefill_tokens_ahead = 640;
+  cell.reported_waiting = 2;
+  cell.reported_at_ns = (mesh.now - 80ms).time_since_epoch().count();
+  cell.prefill_tokens_per_second = 5000;
+  cell.rates_at_ns = (mesh.now - 2s).time_since_epoch().count();
+  const RequestFacts facts = chat(3200, 1, 100);
+  mesh.index->insert(facts.blocks, id(0), mesh.now);
+  const Decision decision = mesh.decide(facts);
+  ASSERT_THAT(decision.notes, SizeIs(2));
+  const CandidateNote& known = decision.notes[decision.notes[0].endpoint == id(0) ? 0 : 1];
+  const CandidateNote& unknown = decision.notes[decision.notes[0].endpoint == id(0) ? 1 : 0];
+  EXPECT_EQ(known.in_flight, 3);
+  EXPECT_EQ(known.tokens_ahead, Tokens(640));
+  EXPECT_EQ(known.reported_waiting, 2);
+  EXPECT_EQ(known.load_age, 80ms);
+  EXPECT_EQ(known.rates_age, 2s);
+  EXPECT_GT(known.cached_tokens, Tokens(3000));
+  EXPECT_GT(known.score, 0);
+  EXPECT_LT(unknown.load_age, 0s);
+  EXPECT_LT(unknown.rates_age, 0s);
+  EXPECT_EQ(unknown.reported_waiting, -1);
 }
 
 TEST(Pipeline, LetsOneTrialThroughToAHalfOpenEngine) {

@@ -52,6 +52,14 @@ TEST(PowerOfTwo, NeverTakesTheMostLoaded) {
   EXPECT_EQ(counts.size(), 3);
 }
 
+TEST(PowerOfTwo, TakesTheLessLoadedOfTheTwoThatWereDrawn) {
+  TestMesh mesh(3, PolicyKind::kPowerOfTwo);
+  for (std::size_t i = 0; i < 3; ++i) mesh.cell(i).in_flight = static_cast<int>(i);
+  const auto counts = draw(mesh, 3000, chat(10));
+  EXPECT_NEAR(counts.at(0), 2000, 150) << "it is one of the two in two draws of three";
+  EXPECT_NEAR(counts.at(1), 1000, 150);
+}
+
 TEST(PowerOfTwo, WorksWithOneEndpoint) {
   TestMesh mesh(1, PolicyKind::kPowerOfTwo);
   EXPECT_EQ(mesh.decide(chat(10)).endpoint->value, 0);
@@ -76,6 +84,50 @@ TEST(Session, SticksWhileThereAndMovesOnlyTheKeysOfTheOneThatGoes) {
     } else {
       EXPECT_NE(now, 2);
     }
+  }
+}
+
+TEST(Session, SpreadsTheKeysEvenly) {
+  TestMesh mesh(5, PolicyKind::kSession);
+  std::map<unsigned, int> counts;
+  RequestFacts facts = chat(10);
+  for (std::uint64_t key = 1; key <= 1000; ++key) {
+    facts.session_key = Rng(key).next();
+    ++counts[mesh.decide(facts).endpoint->value];
+  }
+  for (unsigned i = 0; i < 5; ++i) EXPECT_NEAR(counts[i], 200, 60) << i;
+}
+
+TEST(Session, IsTheSameOnEveryRouterWhateverTheIds) {
+  TestMesh here(4, PolicyKind::kSession), there(4, PolicyKind::kSession);
+  for (std::size_t i = 0; i < 4; ++i) there.engine(i).name = here.engine(3 - i).name;
+  RequestFacts facts = chat(10);
+  for (std::uint64_t key = 1; key <= 50; ++key) {
+    facts.session_key = Rng(key).next();
+    const std::string home = here.engine(here.decide(facts).endpoint->value).name;
+    EXPECT_EQ(there.engine(there.decide(facts).endpoint->value).name, home);
+  }
+}
+
+TEST(Session, TheBoundIsThePolicysAndEachKeySpillsToItsOwnNext) {
+  TestMesh mesh(4, PolicyKind::kSession);
+  RequestFacts facts = chat(10);
+  std::map<unsigned, std::map<unsigned, int>> spilled;  // from, to
+  for (std::uint64_t key = 1; key <= 400; ++key) {
+    facts.session_key = Rng(key).next();
+    const unsigned home = mesh.decide(facts).endpoint->value;
+    mesh.cell(home).in_flight = 8;
+    const unsigned next = mesh.decide(facts).endpoint->value;
+    EXPECT_EQ(mesh.decide(facts).endpoint->value, next) << "always the same one";
+    ++spilled[home][next];
+    mesh.policy().load_bound = 4;
+    EXPECT_EQ(mesh.decide(facts).endpoint->value, home);
+    mesh.policy().load_bound = 1.25;
+    mesh.cell(home).in_flight = 0;
+  }
+  for (const auto& [home, to] : spilled) {
+    EXPECT_EQ(to.size(), 3U) << "from " << home;
+    for (const auto& [next, count] : to) EXPECT_NEAR(count, 33, 20) << home << " to " << next;
   }
 }
 
@@ -118,6 +170,63 @@ TEST(PrefixAffinity, FollowsThePrefixUntilItsHolderIsFarBusier) {
   EXPECT_GT(decision.cached_tokens, Tokens(3000));
   mesh.cell(2).in_flight = 20;
   EXPECT_EQ(mesh.decide(facts).endpoint->value, 0);
+}
+
+TEST(PrefixAffinity, TheWeightIsThePolicys) {
+  TestMesh mesh(3, PolicyKind::kPrefixAffinity);
+  const RequestFacts facts = chat(3200, 1, 100);
+  mesh.index->insert(facts.blocks, EndpointId(2), mesh.now);
+  mesh.cell(2).in_flight = 20;
+  mesh.policy().prefix_weight = 10;
+  EXPECT_EQ(mesh.decide(facts).endpoint->value, 2);
+  mesh.policy().prefix_weight = 0;
+  mesh.cell(2).in_flight = 1;
+  EXPECT_EQ(mesh.decide(facts).endpoint->value, 0);
+}
+
+void measure(LoadCell& cell, Instant now, double prompt_rate, double seconds_per_token) {
+  cell.prefill_tokens_per_second = prompt_rate;
+  cell.seconds_per_token = seconds_per_token;
+  cell.rates_at_ns = now.time_since_epoch().count();
+}
+
+TEST(ExpectedLatency, IsWorkAheadAndPromptAtTheMeasuredRateAndOutputAtTheMeasuredTime) {
+  TestMesh mesh(1);
+  measure(mesh.cell(0), mesh.now, 2000, 0.05);
+  RequestFacts facts = chat(4000);
+  facts.output_tokens_max = Tokens(40);
+  const CandidateNote idle = mesh.decide(facts).notes.at(0);
+  EXPECT_NEAR(idle.queue_seconds, 0, 0.001);
+  EXPECT_NEAR(idle.prefill_seconds, 2.0, 0.05);
+  EXPECT_NEAR(idle.decode_seconds, 2.0, 0.05);
+  EXPECT_NEAR(idle.score, 4.0, 0.1);
+  mesh.cell(0).in_flight = 1;
+  mesh.cell(0).prefill_tokens_ahead = 6000;
+  mesh.cell(0).prefill_since_ns = mesh.now.time_since_epoch().count();
+  EXPECT_NEAR(mesh.decide(facts).notes.at(0).queue_seconds, 3.0, 0.1);
+  mesh.index->insert(facts.blocks, EndpointId(0), mesh.now);
+  EXPECT_LT(mesh.decide(facts).notes.at(0).prefill_seconds, 0.1) << "only what is not cached";
+}
+
+TEST(ExpectedLatency, PrefersTheEngineThatIsMeasuredToBeFaster) {
+  TestMesh prompts(2), answers(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    measure(prompts.cell(i), prompts.now, i == 1 ? 8000 : 2000, 0.02);
+    measure(answers.cell(i), answers.now, 4000, i == 1 ? 0.01 : 0.04);
+  }
+  EXPECT_EQ(prompts.decide(chat(4000)).endpoint->value, 1);
+  const Decision decision = answers.decide(chat(100));
+  EXPECT_EQ(decision.endpoint->value, 1);
+  EXPECT_EQ(decision.reason, Reason::kFastest);
+}
+
+TEST(ExpectedLatency, AnOldMeasurementFadesTowardsTheOthers) {
+  TestMesh mesh(2);
+  measure(mesh.cell(0), mesh.now, 4000, 0.02);
+  measure(mesh.cell(1), mesh.now - 10min, 400, 0.2);
+  mesh.cell(0).in_flight = 1;
+  mesh.cell(0).prefill_tokens_ahead = 3000;
+  EXPECT_EQ(mesh.decide(chat(100)).endpoint->value, 1) << "it may be faster by now: try it";
 }
 
 TEST(ExpectedLatency, BeforeAnythingIsMeasuredTakesTheLeastWorkAhead) {
