@@ -24,8 +24,8 @@ AdminReply json_reply(std::string body, int status = 200) {
   return {status, "application/json", std::move(body), {}};
 }
 
-AdminReply not_found(std::string detail) {
-  return control::problem_reply({ErrorCode::kNotFound, std::move(detail), {}});
+AdminReply not_found(std::string detail, std::string_view next) {
+  return control::problem_reply({ErrorCode::kNotFound, std::move(detail), {}}, next);
 }
 
 AdminReply no_such_engine(const MeshView& view, const std::string& name) {
@@ -36,7 +36,8 @@ AdminReply no_such_engine(const MeshView& view, const std::string& name) {
   const auto near = nearest(name, names, 3);
   return not_found(near.empty() ? fmt::format("There is no engine \"{}\".", name)
                                 : fmt::format("There is no engine \"{}\"; nearest: {}.", name,
-                                              fmt::join(near, ", ")));
+                                              fmt::join(near, ", ")),
+                   "infermesh engines lists all");
 }
 
 control::ModelFigures summary_of(data::RecentFigures& recent) {
@@ -243,7 +244,8 @@ port::Task<AdminReply> Mesh::get_decision(std::string id) {
     if (record) co_return json_reply(control::decision_json(*record));
   }
   co_return not_found(fmt::format("No request \"{}\" is remembered; each shard keeps the last {}.",
-                                  id, settings_.decisions_kept));
+                                  id, settings_.decisions_kept),
+                      "infermesh explain lists the latest");
 }
 
 port::Task<AdminReply> Mesh::get_decisions() {
@@ -267,7 +269,8 @@ port::Task<AdminReply> Mesh::post_route(std::string body) {
   if (!test) co_return control::problem_reply(test.error());
   const Model* model = view_->find_model(test->model);
   if (model == nullptr)
-    co_return not_found(fmt::format("The model \"{}\" is not served.", test->model));
+    co_return not_found(fmt::format("The model \"{}\" is not served.", test->model),
+                        "infermesh models lists what is");
   auto facts = facts_of(*test, settings_);
   if (!facts) co_return control::problem_reply(facts.error());
   // With a fresh memory, unlike the shards: nothing is sent or counted, and nothing they remember
@@ -283,12 +286,12 @@ port::Task<AdminReply> Mesh::post_route(std::string body) {
 AdminReply Mesh::change_drain(const std::string& name, control::DrainChange change) {
   const bool drain = change == control::DrainChange::kDrained;
   const auto changed = drain ? keeper_->drain(name) : keeper_->undrain(name);
+  if (!changed && changed.error().code == ErrorCode::kNotFound) return no_such_engine(*view_, name);
   if (!changed) return control::problem_reply(changed.error());
   const auto found =
       std::find_if(view_->endpoints.begin(), view_->endpoints.end(),
                    [&](const auto& endpoint) { return endpoint && endpoint->name == name; });
-  if (found == view_->endpoints.end())
-    return not_found(fmt::format("There is no engine \"{}\".", name));
+  if (found == view_->endpoints.end()) return no_such_engine(*view_, name);
   const auto told =
       *changed == signal::DrainResult::kAlready ? control::DrainChange::kAlready : change;
   return json_reply(control::drain_json(moment(), **found, told));

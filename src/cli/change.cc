@@ -28,8 +28,9 @@ std::string route_text(const json::value& reply, const Page& page, Format format
   } else {
     out = fmt::format("{} -> none: {}\n", text(reply, "model"), text(decision, "refusal"));
   }
-  out += fmt::format("{} prompt tokens, pool {}", whole(number(reply, "prompt_tokens")),
-                     text(reply, "pool"));
+  out +=
+      fmt::format("{}, pool {}", plural(number(reply, "prompt_tokens").value_or(0), "prompt token"),
+                  text(reply, "pool"));
   if (const auto predicted = number(decision, "predicted_ttft_ms")) {
     out += fmt::format(", first token predicted after {}", millis(predicted));
   }

@@ -16,12 +16,12 @@ struct Phrase {
 };
 
 constexpr std::array<Phrase, 6> kRejections{{
-    {"not_ready", "out: not ready"},
-    {"draining", "out: draining"},
-    {"ejected", "out: ejected after failures"},
-    {"tried", "not tried again: just failed"},
-    {"full", "out: at its in-flight limit"},
-    {"too_long", "out: the prompt does not fit"},
+    {"not_ready", "not ready"},
+    {"draining", "draining"},
+    {"ejected", "ejected"},
+    {"tried", "just failed"},
+    {"full", "at its in-flight limit"},
+    {"too_long", "the prompt does not fit"},
 }};
 
 constexpr std::array<Phrase, 8> kReasons{{
@@ -68,14 +68,27 @@ bool is_chosen(const json::value& decision, const json::value& candidate) {
   return !engine.empty() && engine == text(candidate, "engine");
 }
 
+// What keeps it out, or would have: "down for 12 s: connection refused".
+std::string obstacle(const json::value& candidate) {
+  const auto rejection = text(candidate, "rejection");
+  std::string out(phrase_of(kRejections, rejection));
+  if (rejection == "tried" || rejection == "full" || rejection == "too_long") return out;
+  if (rejection == "not_ready") out = text(candidate, "state");
+  if (const auto since = number(candidate, "out_for_ms")) out += " for " + age(since);
+  if (const auto why = text(candidate, "out_reason"); !why.empty()) out += ": " + why;
+  return out;
+}
+
 // "chosen", "next", "11 % slower", or why it is out.
 std::string verdict(const json::value& decision, const json::value& candidate, std::size_t position,
                     double best_ms) {
   const auto rejection = text(candidate, "rejection");
-  if (!rejection.empty()) return phrase_of(kRejections, rejection);
   if (is_chosen(decision, candidate)) {
-    return flag(decision, "trial") ? "chosen, as a trial" : "chosen";
+    if (flag(decision, "trial")) return "chosen, as a trial";
+    return rejection.empty() ? "chosen" : "chosen for want of a better one: " + obstacle(candidate);
   }
+  if (rejection == "tried") return "not tried again: " + obstacle(candidate);
+  if (!rejection.empty()) return "out: " + obstacle(candidate);
   const double mine = total_ms(candidate);
   std::string slower;
   if (best_ms > 0 && mine >= best_ms * 1.005) {
@@ -168,7 +181,11 @@ std::string why_text(const json::value& decision, double prompt_tokens, const Pa
       }
       ++position;
     }
-    table.add(std::move(row));
+    if (out) {
+      table.add_text(std::move(row));
+    } else {
+      table.add(std::move(row));
+    }
   }
   std::string text = table.text(page);
   const auto total = count(decision, "candidates_total");

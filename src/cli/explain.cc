@@ -29,7 +29,8 @@ std::string request_lines(const json::value& record, const Page& page) {
   std::string first = id;
   first += fmt::format("  {}  {}{}", model.empty() ? "(no model)" : model, text(record, "api"),
                        flag(record, "stream") ? ", streamed" : "");
-  first += fmt::format("  {} prompt tokens  priority {}", whole(number(record, "prompt_tokens")),
+  first += fmt::format("  {}  priority {}",
+                       plural(number(record, "prompt_tokens").value_or(0), "prompt token"),
                        text(record, "priority"));
   std::string out = page.paint(Tone::kBold, id);
   out += wrap(first, page.width, 2).substr(id.size()) + '\n';
@@ -56,11 +57,11 @@ std::string good_attempt(const json::value& attempt, const json::value& record) 
   }
   if (const auto tokens = number(attempt, "output_tokens")) {
     if (!out.empty()) out += ", ";
-    out += fmt::format("{} tokens in {}", whole(tokens), millis(number(attempt, "total_ms")));
+    out += fmt::format("{} in {}", plural(*tokens, "token"), millis(number(attempt, "total_ms")));
   }
   if (const auto cached = number(attempt, "cached_tokens")) {
-    out += fmt::format(", {} of {} prompt tokens were cached", whole(cached),
-                       whole(number(attempt, "prompt_tokens")));
+    out += fmt::format(", {} of {} cached", whole(cached),
+                       plural(number(attempt, "prompt_tokens").value_or(0), "prompt token"));
   }
   return out.empty() ? "running" : out;
 }
@@ -232,18 +233,18 @@ std::string engine_text(const json::value& engine, const Page& page, Format) {
       {"models", list("models")},
       {"pools", list("pools")},
       {"in flight",
-       fmt::format("{} of {} ({} answering, {} prompt tokens ahead)",
-                   whole(number(engine, "in_flight")), whole(number(engine, "in_flight_max")),
-                   whole(number(engine, "streams")),
-                   whole(number(engine, "prefill_tokens_ahead")))},
+       fmt::format("{} of {} ({} answering, {} ahead)", whole(number(engine, "in_flight")),
+                   whole(number(engine, "in_flight_max")), whole(number(engine, "streams")),
+                   plural(number(engine, "prefill_tokens_ahead").value_or(0), "prompt token"))},
       {"reported", reported_line(engine)},
       {"measured", measured_line(engine)},
       {"requests", totals_line(engine)}};
   for (const json::value& ejection : array(engine, "ejections")) {
     const auto left = number(ejection, "remaining_ms");
-    lines.push_back({"ejected", fmt::format("for {} {}: {}", text(ejection, "model"),
+    lines.push_back({"ejected", fmt::format("for {} {} ago, {}: {}", text(ejection, "model"),
+                                            age(number(ejection, "since_ms")),
                                             left ? fmt::format("for another {}", millis(left))
-                                                 : std::string("until a probe succeeds"),
+                                                 : std::string("until a request succeeds"),
                                             text(ejection, "reason"))});
   }
   if (const auto next = next_line(engine); !next.empty()) lines.push_back({"next", next});

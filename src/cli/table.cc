@@ -93,9 +93,10 @@ std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
 std::vector<std::size_t> Table::widths(std::size_t page_width) const {
   std::vector<std::size_t> widths;
   for (const Column& column : columns_) widths.push_back(display_width(column.header));
-  for (const auto& row : rows_) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], display_width(row[i].text));
+  for (const auto& [cells, ending] : rows_) {
+    const std::size_t counted = cells.size() - (ending == Ending::kText ? 1 : 0);
+    for (std::size_t i = 0; i < counted; ++i) {
+      widths[i] = std::max(widths[i], display_width(cells[i].text));
     }
   }
   std::size_t total = indent_ + kGap * (widths.size() - 1);
@@ -125,6 +126,22 @@ std::string Table::line(const std::vector<Cell>& row, const std::vector<std::siz
   return out + '\n';
 }
 
+std::string Table::text_line(const Row& row, const std::vector<std::size_t>& widths,
+                             const Page& page) const {
+  constexpr std::size_t kRoomMin = 20;
+  std::size_t start = indent_;
+  std::string out(indent_, ' ');
+  for (std::size_t i = 0; i + 1 < row.cells.size(); ++i) {
+    const std::size_t gap = i == 0 ? first_gap_ : kGap;
+    out += padded(row.cells[i], widths[i], columns_[i].align, page.paint);
+    out.append(gap, ' ');
+    start += widths[i] + gap;
+  }
+  const std::size_t room = page.width > start + kRoomMin ? page.width - start : 0;
+  const Cell& told = row.cells.back();
+  return out + page.paint(told.tone, wrap(told.text, room, start)) + '\n';
+}
+
 std::string Table::text(const Page& page) const {
   const auto column_widths = widths(page.width);
   std::vector<Cell> header;
@@ -134,7 +151,10 @@ std::string Table::text(const Page& page) const {
     any = any || !column.header.empty();
   }
   std::string out = any ? line(header, column_widths, page.paint) : "";
-  for (const auto& row : rows_) out += line(row, column_widths, page.paint);
+  for (const Row& row : rows_) {
+    out += row.ending == Ending::kText ? text_line(row, column_widths, page)
+                                       : line(row.cells, column_widths, page.paint);
+  }
   return out;
 }
 

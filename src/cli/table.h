@@ -43,17 +43,26 @@ class Table {
   void gap_after_first(std::size_t spaces) {
     first_gap_ = spaces;
   }  // a column of marks stands closer
-  void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
+  void add(std::vector<Cell> row) { rows_.push_back({std::move(row), Ending::kCell}); }
+  // The last cell is a text that takes the rest of the line, on further lines too.
+  void add_text(std::vector<Cell> row) { rows_.push_back({std::move(row), Ending::kText}); }
   bool empty() const { return rows_.empty(); }
   std::string text(const Page& page) const;  // header line and rows, each with its line end
 
  private:
+  enum class Ending : std::uint8_t { kCell, kText };
+  struct Row {
+    std::vector<Cell> cells;
+    Ending ending;
+  };
   std::vector<std::size_t> widths(std::size_t page_width) const;
+  std::string text_line(const Row& row, const std::vector<std::size_t>& widths,
+                        const Page& page) const;
   std::string line(const std::vector<Cell>& row, const std::vector<std::size_t>& widths,
                    const Painter& paint) const;
 
   std::vector<Column> columns_;
-  std::vector<std::vector<Cell>> rows_;
+  std::vector<Row> rows_;
   std::size_t indent_ = 0;
   std::size_t first_gap_ = 2;
 };

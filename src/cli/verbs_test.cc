@@ -39,12 +39,36 @@ TEST(Faults, ProblemDocumentsBecomeExitCodes) {
   EXPECT_EQ(world.err,
             "error: There is no such thing.\n"
             "  why:  Nothing is at /debug/decisions/req_none.\n"
-            "  next: The message names the nearest.\n");
+            "  next: infermesh explain lists the latest\n");
   for (const auto& [status, exit] :
        std::map<int, int>{{400, 2}, {401, 4}, {403, 4}, {409, 5}, {503, 6}}) {
     world.mesh.answer("GET /api/engines", R"({"title":"t"})", status);
     EXPECT_EQ(world.run({"engines"}), exit) << status;
   }
+}
+
+TEST(Explain, OneTokenIsOneTokenAndAnEjectedEngineIsChosenOnlyForWantOfABetterOne) {
+  World world;
+  world.mesh.answer(
+      "GET /debug/decisions/r",
+      R"({"request_id":"r","model":"m","api":"chat",)"
+      R"("prompt_tokens":1,"priority":"normal","finished":true,"engine":"e1","total_ms":5,)"
+      R"("attempts":[{"engine":"e1","outcome":"ok","first_byte_ms":3,"output_tokens":1,)"
+      R"("cached_tokens":0,"prompt_tokens":1,"total_ms":5,"decision":{"engine":"e1",)"
+      R"("policy":"expected_latency","reason":"fallback","candidates":[)"
+      R"({"engine":"e1","rejection":"ejected","state":"ready","out_reason":"5 failures in a row",)"
+      R"("out_for_ms":3000},{"engine":"e2","rejection":"not_ready","state":"joining",)"
+      R"("out_reason":"loading its model","out_for_ms":500}]}}]})");
+  EXPECT_EQ(world.run({"explain", "r"}), 0) << world.err;
+  EXPECT_NE(world.out.find("r  m  chat  1 prompt token  priority"), std::string::npos) << world.out;
+  EXPECT_NE(world.out.find("1 token in 5.0 ms, 0 of 1 prompt token cached"), std::string::npos)
+      << world.out;
+  EXPECT_NE(
+      world.out.find("e1  chosen for want of a better one: ejected for 3 s: 5 failures in a row\n"),
+      std::string::npos)
+      << world.out;
+  EXPECT_NE(world.out.find("e2  out: joining for 500 ms: loading its model\n"), std::string::npos)
+      << world.out;
 }
 
 TEST(Faults, AMistypedCommandExitsTwo) {

@@ -50,7 +50,7 @@ class FakeMesh final : public AdminClient {
     const auto found = answers.find(call.method + " " + call.path);
     if (found != answers.end()) return found->second;
     return AdminAnswer{404, R"({"title":"There is no such thing.","detail":"Nothing is at )" +
-                                call.path + R"(.","next":"The message names the nearest."})"};
+                                call.path + R"(.","next":"infermesh explain lists the latest"})"};
   }
 
   void answer(const std::string& method_and_path, std::string body, int status = 200) {

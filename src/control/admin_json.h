@@ -88,6 +88,7 @@ enum class DrainChange : std::uint8_t { kDrained, kUndrained, kAlready };
 std::string drain_json(const MeshMoment& moment, const Endpoint& endpoint, DrainChange change);
 
 // RFC 9457 problem details: type, title (what), status, detail (why), plus code and next.
-std::string problem_details_json(const Error& error);
+// `next` is what to do about it, where more is known than the table of errors says.
+std::string problem_details_json(const Error& error, std::string_view next = {});
 
 }  // namespace infermesh::control

@@ -89,6 +89,13 @@ TEST(AdminJson, ProblemDetailsCarryWhatWhyAndNext) {
   EXPECT_FALSE(root.at("next").as_string().empty());
 }
 
+TEST(AdminJson, ProblemDetailsSayWhatToDoInThisCaseWhenItIsKnown) {
+  const auto root = json::parse(problem_details_json({ErrorCode::kNotFound, "No \"e9\".", ""},
+                                                     "infermesh engines lists all"))
+                        .as_object();
+  EXPECT_EQ(root.at("next").as_string(), "infermesh engines lists all");
+}
+
 TEST(JsonText, NumbersReadAsPeopleWriteThem) {
   EXPECT_EQ(json_text(json::object{{"a", 12.5}, {"b", 3}, {"c", rounded(2.0, 3)}}),
             R"({"a":12.5,"b":3,"c":2})");
@@ -110,7 +117,7 @@ TEST(Problems, ErrorsComeBeforeWarningsAndEachNamesItsCommand) {
   EXPECT_EQ(problems[0].next, "infermesh explain engine e5");
   EXPECT_EQ(problems[1].what, "none of its engines is ready");
   EXPECT_EQ(problems[2].what, "suspect for 5.0 s: the last probe timed out");
-  EXPECT_EQ(problems[3].what, "taken out for qwen3-14b: 5 failures in a row");
+  EXPECT_EQ(problems[3].what, "taken out for qwen3-14b 3.0 s ago: 5 failures in a row");
 }
 
 TEST(Problems, AHealthyMeshHasNone) {

@@ -68,9 +68,9 @@ Error unknown_path(const std::vector<AdminRoute>& routes, const std::string& pat
 
 }  // namespace
 
-AdminReply problem_reply(const Error& error) {
-  return {error_info(error.code).status, "application/problem+json", problem_details_json(error),
-          ""};
+AdminReply problem_reply(const Error& error, std::string_view next) {
+  return {error_info(error.code).status, "application/problem+json",
+          problem_details_json(error, next), ""};
 }
 
 AdminHandler answer_with(std::function<AdminReply(const AdminRequest&)> function) {

@@ -54,7 +54,7 @@ struct AdminLimits {
 };
 
 // A problem document with the error's status.
-AdminReply problem_reply(const Error& error);
+AdminReply problem_reply(const Error& error, std::string_view next = {});
 // A handler for values that are at hand: no waiting in it.
 AdminHandler answer_with(std::function<AdminReply(const AdminRequest&)> function);
 

@@ -28,6 +28,9 @@ json::object candidate_json(const CandidateNote& note, const NameOf& name_of) {
       {"engine", name_of(note.endpoint)},
       {"rejection", note.rejection == Rejection::kNone ? json::value(nullptr)
                                                        : json::value(to_string(note.rejection))},
+      {"state", to_string(note.state)},
+      {"out_reason", text_or_null(note.out_reason)},
+      {"out_for_ms", millis_or_null(note.out_for)},
       {"score", rounded(note.score, 6)},
       {"in_flight", note.in_flight},
       {"waiting",
@@ -213,14 +216,14 @@ std::string readiness_json(std::span<const ReadinessCheck> checks) {
   return json_text(json::object{{"ready", all_ok(checks)}, {"checks", std::move(out)}});
 }
 
-std::string problem_details_json(const Error& error) {
+std::string problem_details_json(const Error& error, std::string_view next) {
   const ErrorInfo& info = error_info(error.code);
   json::object out{{"type", fmt::format("urn:infermesh:error:{}", info.name)},
                    {"title", info.what},
                    {"status", info.status},
                    {"detail", error.detail},
                    {"code", info.name},
-                   {"next", info.next}};
+                   {"next", next.empty() ? info.next : next}};
   if (!error.param.empty()) out["param"] = error.param;
   return json_text(out);
 }

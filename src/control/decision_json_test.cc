@@ -32,6 +32,18 @@ CandidateNote rejected(std::uint16_t id, Rejection why) {
   CandidateNote out;
   out.endpoint = EndpointId(id);
   out.rejection = why;
+  if (why == Rejection::kNotReady) {
+    out.state = EndpointState::kDown;
+    out.out_reason = "connection refused";
+    out.out_for = 12s;
+  } else if (why == Rejection::kDraining) {
+    out.state = EndpointState::kDraining;
+    out.out_reason = "asked by an operator";
+    out.out_for = 1min;
+  } else if (why == Rejection::kEjected) {
+    out.out_reason = "5 failures in a row";
+    out.out_for = 3s;
+  }
   return out;
 }
 

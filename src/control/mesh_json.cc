@@ -67,6 +67,7 @@ json::array ejections_json(const MeshMoment& moment, const Endpoint& engine) {
         {"model", moment.view.models[ejection.model.value].name},
         {"reason", ejection.reason},
         {"half_open", ejection.half_open},
+        {"since_ms", age_ms(moment, ejection.since)},
         {"remaining_ms", by_probe
                              ? json::value(nullptr)
                              : millis(std::max(Duration::zero(), ejection.until - moment.now))}});

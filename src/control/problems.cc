@@ -57,9 +57,11 @@ void add_ejections(const MeshMoment& moment, std::vector<Problem>& found) {
     const Endpoint* engine = moment.view.endpoint(ejection.endpoint);
     if (engine == nullptr || ejection.model.value >= moment.view.models.size()) continue;
     const std::string& model = moment.view.models[ejection.model.value].name;
+    const Duration age = since(moment, ejection.since);
     found.push_back({Severity::kWarning, "engine", engine->name,
-                     fmt::format("taken out for {}{}", model, because(ejection.reason)),
-                     fmt::format("infermesh explain engine {}", engine->name), std::nullopt});
+                     fmt::format("taken out for {} {} ago{}", model, human_duration(age),
+                                 because(ejection.reason)),
+                     fmt::format("infermesh explain engine {}", engine->name), age});
   }
 }
 

@@ -100,7 +100,7 @@ inline Scene make_scene() {
   add_model(scene, "smollm2-135m", PoolId(1), {e4});
   scene.view.names.insert(scene.view.names.begin(), {"qwen", ModelId(0)});
   scene.view.ejections.push_back(
-      {EndpointId(1), ModelId(0), scene.now + 8s, false, "5 failures in a row"});
+      {EndpointId(1), ModelId(0), scene.now + 8s, false, "5 failures in a row", scene.now - 3s});
   scene.figures = {{0.7134, 0.21, 1.4, 8120.4}};
   return scene;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -69,19 +70,26 @@ void Ejector::find_outliers(Instant now, const Model& model, std::uint64_t key) 
 }
 
 void Ejector::add_ejections(Instant now, const MeshView& view, const Model& model,
-                            std::uint64_t key, std::vector<Ejection>& out) const {
-  std::vector<Wish> broken, odd;
+                            std::uint64_t key, std::vector<Ejection>& out) {
+  std::vector<Wish> wishes, odd;
   for (const EndpointId id : model.endpoints) {
     const auto found = entries_.find({id, key});
     if (found == entries_.end()) continue;
-    const Entry& entry = found->second;
-    if (entry.breaker.state() != Breaker::State::kClosed) {
-      broken.push_back({id, &entry});
+    Entry& entry = found->second;
+    const Breaker& breaker = entry.breaker;
+    if (breaker.state() != Breaker::State::kClosed) {
+      const bool half_open = breaker.state() == Breaker::State::kHalfOpen;
+      wishes.push_back({id, &entry, half_open ? kNever : breaker.open_until(), half_open,
+                        breaker_reason(breaker, now)});
     } else if (entry.outlier_until > now) {
-      odd.push_back({id, &entry});
+      odd.push_back({id, &entry, entry.outlier_until, false,
+                     "fails far more often than the pool's other engines"});
+    } else {
+      entry.out_since.reset();
     }
   }
-  if (broken.empty() && odd.empty()) return;
+  if (wishes.empty() && odd.empty()) return;
+  std::move(odd.begin(), odd.end(), std::back_inserter(wishes));
   const std::size_t ready = ready_endpoints(view, model);
   const double share = model.pool.value < view.pools.size()
                            ? view.pools[model.pool.value].spec.ejected_share_max
@@ -89,19 +97,15 @@ void Ejector::add_ejections(Instant now, const MeshView& view, const Model& mode
   std::size_t room =
       std::min(static_cast<std::size_t>(share * static_cast<double>(model.endpoints.size())),
                ready > 0 ? ready - 1 : 0);
-  for (const Wish& wish : broken) {
-    if (room == 0) return;
+  for (Wish& wish : wishes) {
+    if (room == 0) {
+      wish.entry->out_since.reset();
+      continue;
+    }
     --room;
-    const Breaker& breaker = wish.entry->breaker;
-    const bool half_open = breaker.state() == Breaker::State::kHalfOpen;
-    out.push_back({wish.endpoint, model.id, half_open ? kNever : breaker.open_until(), half_open,
-                   breaker_reason(breaker, now)});
-  }
-  for (const Wish& wish : odd) {
-    if (room == 0) return;
-    --room;
-    out.push_back({wish.endpoint, model.id, wish.entry->outlier_until, false,
-                   "fails far more often than the pool's other engines"});
+    if (!wish.entry->out_since) wish.entry->out_since = now;
+    out.push_back({wish.endpoint, model.id, wish.until, wish.half_open, std::move(wish.reason),
+                   *wish.entry->out_since});
   }
 }
 

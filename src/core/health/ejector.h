@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -55,18 +56,22 @@ class Ejector {
     Breaker breaker;
     std::uint32_t times_outlier = 0;
     Instant outlier_until{};
+    std::optional<Instant> out_since;  // while it is on the list
     Instant last_outcome{};
   };
   using Key = std::pair<EndpointId, std::uint64_t>;  // endpoint, model_key
 
   struct Wish {  // an ejection before the cap
     EndpointId endpoint;
-    const Entry* entry;
+    Entry* entry;
+    Instant until;
+    bool half_open;
+    std::string reason;
   };
 
   void find_outliers(Instant now, const Model& model, std::uint64_t key);
   void add_ejections(Instant now, const MeshView& view, const Model& model, std::uint64_t key,
-                     std::vector<Ejection>& out) const;
+                     std::vector<Ejection>& out);
   void drop_idle(Instant now);
   void plan_deadline(Instant now);
 

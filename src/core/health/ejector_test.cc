@@ -106,6 +106,25 @@ TEST_F(EjectorTest, EachFailedTrialDoublesTheWait) {
   EXPECT_GE(last, 12s);
 }
 
+TEST_F(EjectorTest, TellsSinceWhenThroughFailedTrialsAndAnewAfterAReturn) {
+  feed(0, OutcomeKind::kReset, 5);
+  ejector.step(now, view);
+  EXPECT_EQ(ejector.ejections()[0].since, kStart);
+  now = ejector.ejections()[0].until;
+  ejector.step(now, view);
+  feed(0, OutcomeKind::kReset, 1, true);
+  ejector.step(now, view);
+  EXPECT_EQ(ejector.ejections()[0].since, kStart);
+  now = ejector.ejections()[0].until;
+  ejector.step(now, view);
+  feed(0, OutcomeKind::kOk, 1, true);
+  EXPECT_EQ(out(), std::vector<unsigned>{});
+  now += 1s;
+  feed(0, OutcomeKind::kReset, 5);
+  EXPECT_EQ(out(), std::vector<unsigned>{0});
+  EXPECT_EQ(ejector.ejections()[0].since, now);
+}
+
 TEST_F(EjectorTest, OpensWhenHalfOfAWindowFails) {
   for (int i = 0; i < 9; ++i) {
     feed(2, OutcomeKind::kOk);

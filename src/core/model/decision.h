@@ -10,6 +10,7 @@
 #include "base/error_code.gen.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "core/model/mesh_view.h"
 #include "core/model/objects.h"
 #include "core/model/request_facts.h"
 
@@ -44,7 +45,10 @@ std::string_view to_string(Reason reason);
 struct CandidateNote {
   EndpointId endpoint;
   Rejection rejection = Rejection::kNone;
-  double score = 0;  // lower is better; seconds for expected_latency
+  EndpointState state = EndpointState::kReady;
+  std::string out_reason;  // why it is not ready or ejected, one sentence; empty when it is neither
+  Duration out_for{-1};    // since when; negative: it is neither
+  double score = 0;        // lower is better; seconds for expected_latency
   // Facts used. Ages are at decision time; a negative age means unknown.
   std::int32_t in_flight = 0;
   std::int32_t reported_waiting = -1;

@@ -60,6 +60,7 @@ struct Ejection {
   Instant until{};         // kNever while it must prove itself by a probe
   bool half_open = false;  // one trial request may pass
   std::string reason;
+  Instant since{};
 };
 
 struct Pool {

@@ -264,7 +264,7 @@ class Builder {
       const Model* model = view.find_model(fact.model);
       if (engine == by_name_.end() || model == nullptr) continue;
       view.ejections.push_back(
-          {engine->second->id, model->id, fact.until, fact.half_open, fact.reason});
+          {engine->second->id, model->id, fact.until, fact.half_open, fact.reason, fact.since});
     }
     std::sort(view.ejections.begin(), view.ejections.end(), [](const auto& a, const auto& b) {
       return std::pair(a.endpoint, a.model) < std::pair(b.endpoint, b.model);

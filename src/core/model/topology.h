@@ -50,6 +50,7 @@ struct EjectionFact {
   Instant until{};
   bool half_open = false;
   std::string reason;
+  Instant since{};
 };
 
 struct TopologyInput {

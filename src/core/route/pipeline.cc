@@ -77,9 +77,28 @@ Candidate* best_of(const RouteState& state) {
                            });
 }
 
-CandidateNote note_of(const Candidate& candidate) {
+// Since when and why it is out, or is only taken for want of a better one.
+void tell_state(const Candidate& candidate, const DecideInput& input, Instant now,
+                CandidateNote& note) {
+  const Endpoint& endpoint = *candidate.endpoint;
+  note.state = endpoint.state;
+  const auto tell = [&](const std::string& reason, Instant since) {
+    note.out_reason = reason;
+    note.out_for = std::max(Duration(0), now - since);
+  };
+  const Ejection* ejection = input.view.find_ejection(endpoint.id, input.model.id);
+  const bool ready = endpoint.state == EndpointState::kReady;
+  if (ejection != nullptr && (ready || candidate.rejection == Rejection::kEjected)) {
+    tell(ejection->reason, ejection->since);
+  } else if (!ready) {
+    tell(endpoint.state_reason, endpoint.state_since);
+  }
+}
+
+CandidateNote note_of(const Candidate& candidate, const DecideInput& input, Instant now) {
   CandidateNote note;
   note.endpoint = candidate.id();
+  tell_state(candidate, input, now, note);
   note.rejection = candidate.rejection;
   note.score = candidate.score;
   note.in_flight = candidate.load.in_flight;
@@ -96,7 +115,8 @@ CandidateNote note_of(const Candidate& candidate) {
 }
 
 // The chosen one, the others by score, then the rejected ones, as far as they fit.
-void write_notes(RouteState& state, const Candidate* chosen, Decision& decision) {
+void write_notes(const DecideInput& input, Instant now, RouteState& state, const Candidate* chosen,
+                 Decision& decision) {
   decision.notes.reserve(std::min(state.candidates.size(), kCandidatesNotedMax));
   const std::size_t scored = std::min(state.eligible.size(), kCandidatesNotedMax);
   std::partial_sort(state.eligible.begin(),
@@ -105,12 +125,14 @@ void write_notes(RouteState& state, const Candidate* chosen, Decision& decision)
                       return std::tuple(a != chosen, a->score, a->id()) <
                              std::tuple(b != chosen, b->score, b->id());
                     });
-  for (std::size_t i = 0; i < scored; ++i) decision.notes.push_back(note_of(*state.eligible[i]));
+  for (std::size_t i = 0; i < scored; ++i) {
+    decision.notes.push_back(note_of(*state.eligible[i], input, now));
+  }
   for (const Candidate& candidate : state.candidates) {
     if (decision.notes.size() == kCandidatesNotedMax) return;
     const bool noted =
         std::find(state.eligible.begin(), state.eligible.end(), &candidate) != state.eligible.end();
-    if (!noted) decision.notes.push_back(note_of(candidate));
+    if (!noted) decision.notes.push_back(note_of(candidate, input, now));
   }
 }
 
@@ -168,7 +190,7 @@ Decision decide(const DecideInput& input, RouteState& state, Rng& rng, Instant n
   const Field field = filter(filter_input, decision.model_key, state);
   refuse(field, state, decision);
   if (state.eligible.empty()) {
-    write_notes(state, nullptr, decision);
+    write_notes(input, now, state, nullptr, decision);
     return decision;
   }
   const ModelMemory* memory = state.model(decision.model_key);
@@ -190,7 +212,7 @@ Decision decide(const DecideInput& input, RouteState& state, Rng& rng, Instant n
   decision.uncached_tokens = chosen->uncached;
   decision.predicted_ttft_seconds = chosen->queue_seconds + chosen->prefill_seconds;
   remember(*chosen, decision, state, now);
-  write_notes(state, chosen, decision);
+  write_notes(input, now, state, chosen, decision);
   return decision;
 }
 

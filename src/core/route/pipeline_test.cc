@@ -45,6 +45,33 @@ TEST(Pipeline, RejectsWhatCannotTakeTheRequestAndSaysWhy) {
   EXPECT_EQ(rejection_of(decision, id(4)), Rejection::kTried);
 }
 
+TEST(Pipeline, NotesWhyAndSinceWhenAnEngineIsOut) {
+  TestMesh mesh(4);
+  mesh.engine(0).state = EndpointState::kDown;
+  mesh.engine(0).state_reason = "connection refused";
+  mesh.engine(0).state_since = mesh.now - 12s;
+  mesh.engine(1).state = EndpointState::kSuspect;
+  mesh.engine(1).state_reason = "no answer within 1 s";
+  mesh.engine(1).state_since = mesh.now - 2s;
+  mesh.view.ejections = {
+      {id(1), ModelId(0), kNever, false, "half of them failed", mesh.now - 9s},
+      {id(2), ModelId(0), mesh.now + 5s, false, "5 failures in a row", mesh.now - 3s}};
+  const Decision decision = mesh.decide(chat(100));
+  ASSERT_THAT(decision.notes, SizeIs(4));
+  EXPECT_EQ(decision.notes[0].endpoint, id(3));
+  EXPECT_EQ(decision.notes[0].state, EndpointState::kReady);
+  EXPECT_EQ(decision.notes[0].out_reason, "");
+  EXPECT_LT(decision.notes[0].out_for, Duration(0));
+  EXPECT_EQ(decision.notes[1].state, EndpointState::kDown);
+  EXPECT_EQ(decision.notes[1].out_reason, "connection refused");
+  EXPECT_EQ(decision.notes[1].out_for, Duration(12s));
+  EXPECT_EQ(decision.notes[2].rejection, Rejection::kEjected);
+  EXPECT_EQ(decision.notes[2].state, EndpointState::kSuspect);
+  EXPECT_EQ(decision.notes[2].out_reason, "half of them failed");
+  EXPECT_EQ(decision.notes[3].out_reason, "5 failures in a row");
+  EXPECT_EQ(decision.notes[3].out_for, Duration(3s));
+}
+
 TEST(Pipeline, WaitsWhenAllAreMerelyFull) {
   TestMesh mesh(2);
   for (std::size_t i = 0; i < 2; ++i) {

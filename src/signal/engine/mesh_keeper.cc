@@ -360,7 +360,7 @@ void MeshKeeper::step_ejector() {
     const Endpoint* endpoint = view_->endpoint(ejection.endpoint);
     if (endpoint == nullptr || ejection.model.value >= view_->models.size()) continue;
     ejections_.push_back({endpoint->name, view_->models[ejection.model.value].name, ejection.until,
-                          ejection.half_open, ejection.reason});
+                          ejection.half_open, ejection.reason, ejection.since});
   }
   changed(Urgency::kNow);
 }
