@@ -14,8 +14,8 @@ Shards::Shards(std::size_t count, const Shared& shared) {
         .access_log = shared.access_log,
         .log = shared.log,
         .report = shared.report,
-        .connections_open = &connections_open_,
     });
+    thread->server = std::make_unique<data::Server>(*thread->shard, connections_open_);
     threads_.push_back(std::move(thread));
   }
 }
@@ -25,6 +25,7 @@ Shards::~Shards() {
     thread->loop.stop();
     if (thread->thread.joinable()) thread->thread.join();
     thread->listener.reset();
+    thread->server.reset();
     thread->shard.reset();  // before its loop, whose sockets it holds
   }
 }
@@ -49,7 +50,7 @@ Result<std::string> Shards::listen(const config::HostPort& address) {
 void Shards::start() {
   for (auto& thread : threads_) {
     Thread& own = *thread;
-    own.loop.spawn(own.shard->serve(std::move(own.listener)));
+    own.loop.spawn(own.server->serve(std::move(own.listener)));
     own.thread = std::thread([&own] { own.loop.run(); });
   }
 }
@@ -64,7 +65,7 @@ void Shards::drain(Duration timeout, std::function<void()> done) {
   draining_ = threads_.size();
   for (auto& thread : threads_) {
     thread->loop.post([this, own = thread.get(), timeout, done] {
-      own->shard->drain(own->loop.now() + timeout, [this, done] {
+      own->server->drain(own->loop.now() + timeout, [this, done] {
         if (--draining_ == 0) done();
       });
     });

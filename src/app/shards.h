@@ -9,7 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "data/shard.h"
+#include "data/server/server.h"
+#include "data/shard/shard.h"
 #include "io/event_loop.h"
 #include "port/wakeup.h"
 
@@ -64,6 +65,7 @@ class Shards {
   struct Thread {
     io::EventLoop loop;
     std::unique_ptr<data::Shard> shard;
+    std::unique_ptr<data::Server> server;
     std::unique_ptr<port::Listener> listener;
     std::thread thread;
   };

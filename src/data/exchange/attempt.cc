@@ -1,0 +1,322 @@
+#include "data/exchange/attempt.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "core/route/learn.h"
+#include "data/exchange/upstream_head.h"
+#include "wire/http/write.h"
+
+namespace infermesh::data {
+namespace {
+
+constexpr std::size_t kSendAtOnce = 128 << 10;  // of the body between looks at the other side
+
+}  // namespace
+
+Attempt::Attempt(Exchange& exchange, Decision decision, std::uint32_t number)
+    : exchange_(exchange),
+      decision_(std::move(decision)),
+      endpoint_(*exchange.view->endpoint(*decision_.endpoint)),
+      number_(number) {
+  exchange_.last_engine = endpoint_.name;
+  exchange_.predicted_cached = decision_.cached_tokens;
+  outcome_.endpoint = endpoint_.id;
+  outcome_.model = exchange.model->id;
+  outcome_.trial = decision_.trial;
+  outcome_.kind = OutcomeKind::kCancelled;  // until something else is known
+  outcome_.uncached_prompt_tokens = decision_.uncached_tokens;
+  AttemptRecord attempt;
+  attempt.endpoint = endpoint_.id;
+  attempt.engine = endpoint_.name;
+  attempt.decision = decision_;
+  exchange_.record.attempts.push_back(std::move(attempt));
+  for (const CandidateNote& note : decision_.notes) {
+    auto& names = exchange_.record.engine_names;
+    const bool known = std::any_of(names.begin(), names.end(),
+                                   [&](const auto& n) { return n.first == note.endpoint; });
+    const Endpoint* noted = exchange_.view->endpoint(note.endpoint);
+    if (!known && noted != nullptr) names.emplace_back(note.endpoint, noted->name);
+  }
+}
+
+Attempt::~Attempt() {
+  settle();
+}
+
+std::optional<std::string_view> Attempt::name_to_restore() const {
+  if (exchange_.model->served_name == exchange_.facts.model) return std::nullopt;
+  return exchange_.facts.model;
+}
+
+AttemptFailure Attempt::fail_with(OutcomeKind kind, ErrorCode code, std::string detail) {
+  outcome_.kind = kind;
+  error_ = detail;
+  return {{code, fmt::format("{}: {}", endpoint_.name, detail), {}}, std::nullopt};
+}
+
+void Attempt::note_retry_after(std::string_view seconds, std::string_view milliseconds) {
+  if (const auto number = parse_u64(trim(milliseconds)); number && *number < 3'600'000) {
+    outcome_.retry_after = 1ms * static_cast<std::int64_t>(*number);
+  } else if (const auto whole = parse_u64(trim(seconds)); whole && *whole < 3600) {
+    outcome_.retry_after = 1s * static_cast<std::int64_t>(*whole);
+  }
+}
+
+void Attempt::note_heard() {
+  heard_at_ = exchange_.parts.shard.loop.now();
+}
+
+Instant Attempt::silence_deadline() const {
+  return heard_at_ + between_bytes();
+}
+
+void Attempt::note_first_byte() {
+  if (outcome_.first_byte >= Duration::zero()) return;
+  const Instant now = exchange_.parts.shard.loop.now();
+  outcome_.first_byte = now - outcome_.sent_at;
+  in_flight_.first_byte(now);
+}
+
+port::Task<Step<std::optional<AttemptFailure>>> Attempt::run() {
+  Shard& shard = exchange_.parts.shard;
+  outcome_.sent_at = shard.loop.now();
+  in_flight_ = route::InFlight::sent(shard.loads, &shard.prefixes, decision_, exchange_.facts,
+                                     outcome_.sent_at);
+  connection_ = shard.upstream.take(endpoint_);
+  while (true) {
+    const bool reused = connection_ != nullptr;
+    if (!reused) {
+      auto connected = co_await connect();
+      if (!connected || *connected) co_return connected;
+    }
+    auto spoken = co_await converse();
+    if (!spoken) co_return std::unexpected(spoken.error());
+    // An engine may close a kept-alive connection just as a request is sent on it: that says
+    // nothing about its health.
+    const bool stale = reused && !heard_ && *spoken && outcome_.kind == OutcomeKind::kReset;
+    if (stale) {
+      connection_.reset();
+      continue;
+    }
+    if (*spoken) co_return spoken;
+    break;
+  }
+  co_return co_await relay();
+}
+
+port::Task<Step<std::optional<AttemptFailure>>> Attempt::connect() {
+  Shard& shard = exchange_.parts.shard;
+  const Instant deadline = std::min(shard.loop.now() + exchange_.pool->spec.connect_timeout,
+                                    exchange_.parts.waiter.total_deadline);
+  auto connected = co_await shard.upstream.connect(endpoint_, deadline);
+  if (!connected) {
+    co_return fail_with(OutcomeKind::kConnectFailed, ErrorCode::kUpstreamConnectFailed,
+                        connected.error().detail);
+  }
+  connection_ = std::move(*connected);
+  shard.meter.upstream_connected();
+  co_return Failure{};
+}
+
+void Attempt::compose_head() {
+  const openai::SplicePlan plan{
+      .model = name_to_restore() ? std::optional(exchange_.model->served_name) : std::nullopt,
+      .usage = exchange_.parts.shard.settings.usage_ask &&
+               (exchange_.facts.api == Api::kChat || exchange_.facts.api == Api::kCompletions)};
+  splicer_ = std::make_unique<openai::BodySplicer>(exchange_.reader, plan);
+  const RequestBody& body = exchange_.body;
+  std::optional<std::uint64_t> length;
+  if (body.complete()) {
+    if (const auto change = splicer_->length_change()) {
+      length = body.bytes().size() + static_cast<std::uint64_t>(*change);
+    }
+  } else if (plan.changes_nothing() && body.announced() > 0) {
+    length = body.announced();
+  }
+  chunked_ = !length;
+  UpstreamHead head;
+  head.path = exchange_.parts.path;
+  head.query = exchange_.parts.head.query;
+  head.authority = endpoint_.authority;
+  head.api_key = endpoint_.api_key;
+  const std::string id = fmt::format("{}.{}", exchange_.parts.start.request_id, number_);
+  head.request_id = id;
+  head.content_length = length;
+  head_text_ = make_upstream_head(exchange_.parts.head, head);
+}
+
+port::Task<Step<std::optional<AttemptFailure>>> Attempt::converse() {
+  Exchange& x = exchange_;
+  connection_->stream.attach(&x.parts.waiter.wake);
+  out_ = std::make_unique<OutBuffer>(connection_->stream);
+  compose_head();
+  pushed_ = 0;
+  sent_all_ = false;
+  heard_ = false;
+  answer_text_.clear();
+  head_parser_.reset(http::ResponseTo::kOther);
+  co_return co_await await_head();
+}
+
+// Sends what there is of the request and the engine takes.
+Step<std::optional<AttemptFailure>> Attempt::send_some() {
+  RequestBody& body = exchange_.body;
+  // A slow engine slows the client: what it has not taken yet is not added to without bound.
+  if (!body.complete() && body.bytes().size() - pushed_ < kSendAtOnce && !out_->blocked()) {
+    const auto pumped =
+        body.pump(exchange_.parts.client, exchange_.parts.shard.scratch, kSendAtOnce);
+    if (!pumped) return stop(pumped.error());
+    if (*pumped == RequestBody::Step::kClientGone)
+      return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+    if (exchange_.reader.model_conflict()) {
+      return stop({ErrorCode::kInvalidField, "The body names two different models.", "model"});
+    }
+  }
+  if (out_->blocked() && connection_->stream.may_write()) out_->flush();
+  while (!sent_all_ && !out_->blocked() && !out_->failed()) {
+    const std::string_view more = body.bytes().substr(pushed_, kSendAtOnce);
+    pushed_ += more.size();
+    std::vector<std::string_view> pieces;
+    pieces.reserve(8);
+    const bool last = body.complete() && pushed_ == body.bytes().size();
+    splicer_->push(more, pieces);
+    std::size_t size = 0;
+    for (const std::string_view piece : pieces) size += piece.size();
+    std::string chunk_head;
+    if (chunked_ && size > 0) {
+      http::append_chunk_head(chunk_head, size);
+      pieces.insert(pieces.begin(), chunk_head);
+      pieces.push_back(http::kChunkEnd);
+    }
+    if (chunked_ && last) pieces.push_back(http::kLastChunk);
+    if (!head_text_.empty()) pieces.insert(pieces.begin(), head_text_);
+    out_->write(pieces);
+    head_text_.clear();
+    sent_all_ = last;
+    if (!last && pushed_ == body.bytes().size()) break;  // the rest has not come yet
+  }
+  return Failure{};
+}
+
+port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
+  Exchange& x = exchange_;
+  Waiter& waiter = x.parts.waiter;
+  port::Loop& loop = x.parts.shard.loop;
+  waiter.phase_deadline = loop.now() + x.pool->spec.first_byte_timeout;
+  bool watching = false;
+  while (true) {
+    const bool had_all = x.body.complete();
+    const std::size_t had = x.body.bytes().size();
+    auto sent = send_some();
+    if (!sent || *sent) co_return sent;
+    if (!x.body.complete()) {
+      if (!watching || x.body.bytes().size() > had) {
+        waiter.phase_deadline = loop.now() + x.parts.shard.settings.client_body_timeout;
+      }
+    } else if (!had_all) {
+      waiter.phase_deadline = loop.now() + x.pool->spec.first_byte_timeout;
+    }
+    waiter.watch_client = x.body.complete();
+    if (!std::exchange(watching, true))
+      connection_->stream.expect_read();  // not yet: it has just been asked
+    if (connection_->stream.may_read()) {
+      const port::IoResult got = connection_->stream.read(x.parts.shard.scratch);
+      if (got.status == port::IoStatus::kOk) {
+        heard_ = true;
+        answer_text_.append(x.parts.shard.scratch.data(), got.bytes);
+        if (auto failure = read_answer_head()) co_return std::move(failure);
+        if (answer_) {
+          note_heard();
+          co_return Failure{};
+        }
+        continue;
+      }
+      if (got.status != port::IoStatus::kWouldBlock) {
+        co_return fail_with(OutcomeKind::kReset, ErrorCode::kUpstreamReset,
+                            "the connection was closed before an answer");
+      }
+    }
+    const bool sendable = !out_->blocked() && !out_->failed();
+    if (sendable && x.body.more_at_hand(x.parts.client)) continue;
+    // A failed write shows as an end of reading too; an engine that refuses early may still have
+    // said why.
+    const auto woken = co_await x.wait();
+    if (!woken) co_return std::unexpected(woken.error());
+    if (*woken == Wake::kPhaseDeadline) {
+      if (!x.body.complete()) co_return stop(body_timeout());  // not the engine's fault
+      co_return fail_with(
+          OutcomeKind::kTimeout, ErrorCode::kFirstByteTimeout,
+          fmt::format("no answer within {}", human_duration(x.pool->spec.first_byte_timeout)));
+    }
+  }
+}
+
+std::optional<AttemptFailure> Attempt::read_answer_head() {
+  const auto progress = head_parser_.feed(answer_text_);
+  if (!progress) {
+    return fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
+                     progress.error().detail);
+  }
+  if (progress->state != http::HeadState::kDone) return std::nullopt;
+  outcome_.status = static_cast<std::uint16_t>(head_parser_.head().status);
+  // The head's views stay in answer_text_; the reader takes the body's beginning along.
+  answer_ =
+      std::make_unique<AnswerReader>(connection_->stream, http::BodyDecoder(head_parser_.head()),
+                                     answer_text_.substr(progress->consumed));
+  return std::nullopt;
+}
+
+port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
+  Exchange& x = exchange_;
+  x.parts.waiter.watch_client = true;
+  x.refresh_facts();
+  if (!x.body.complete())
+    x.parts.reply.close_after();  // the engine answered early: the rest of the body is not read
+  const int status = head().status;
+  const std::string type = lower(http::find(head().headers, "content-type").value_or(""));
+  const bool is_stream = type.starts_with("text/event-stream");
+  if (status >= 400) co_return co_await read_refusal(*this);
+  if (status >= 300) {
+    co_return fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
+                        fmt::format("answered {} instead of an inference result", status));
+  }
+  // Not as one conditional expression: GCC 12 destroys what is awaited in one twice.
+  Step<Failure> ended;
+  if (is_stream) {
+    ended = co_await relay_stream(*this);
+  } else {
+    ended = co_await relay_plain(*this);
+  }
+  const bool whole = ended && !*ended && outcome_.kind == OutcomeKind::kOk;
+  const bool keep =
+      whole && sent_all_ && !out_->blocked() && head().keep_alive && answer_->reusable();
+  if (keep) x.parts.shard.upstream.give_back(std::move(connection_));
+  co_return ended;
+}
+
+const Outcome& Attempt::settle() {
+  if (settled_) return outcome_;
+  settled_ = true;
+  Shard& shard = exchange_.parts.shard;
+  const Instant now = shard.loop.now();
+  if (connection_) connection_->stream.attach(nullptr);
+  connection_.reset();  // closes what is not given back: that cancels the request at the engine
+  outcome_.total = now - outcome_.sent_at;
+  outcome_.prompt_tokens = exchange_.prompt_tokens;
+  outcome_.cached_tokens = exchange_.cached_tokens;
+  outcome_.output_tokens = exchange_.output_tokens;
+  in_flight_.describe(outcome_);
+  in_flight_.finish(now);
+  route::learn(outcome_, decision_, shard.loads, shard.route_state, now);
+  shard.report_outcome(outcome_);
+  shard.admission.freed(exchange_.pool->id);
+  AttemptRecord& record = exchange_.record.attempts.back();
+  record.outcome = outcome_;
+  record.error = error_;
+  return outcome_;
+}
+
+}  // namespace infermesh::data

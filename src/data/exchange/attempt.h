@@ -1,0 +1,86 @@
+// Attempt: one try of a request at one engine: a connection, the request out, the answer's head in,
+// then the relay. Counts itself in the load table while it lasts, and reports its outcome to
+// routing and health when it is over.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/route/in_flight.h"
+#include "data/exchange/exchange.h"
+#include "data/stream/answer_reader.h"
+#include "data/stream/upstream_pool.h"
+#include "wire/openai/splice.h"
+
+namespace infermesh::data {
+
+class Attempt {
+ public:
+  Attempt(Exchange& exchange, Decision decision, std::uint32_t number);
+  ~Attempt();
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+
+  // Nothing: the reply is ended (or aborted, when the answer broke off half way). A failure:
+  // nothing has been sent to the client, another engine may be tried.
+  port::Task<Step<std::optional<AttemptFailure>>> run();
+
+  // Ends the attempt's account and tells routing and health; the destructor does it otherwise.
+  const Outcome& settle();
+  EndpointId endpoint() const { return endpoint_.id; }
+
+  // For the relays (relay_stream.cc, relay_plain.cc).
+  Exchange& exchange() { return exchange_; }
+  AnswerReader& answer() { return *answer_; }
+  const http::ResponseHead& head() const { return head_parser_.head(); }
+  bool usage_asked() const { return splicer_ && splicer_->usage_asked(); }
+  // The client's name of the model, when the engine was told another.
+  std::optional<std::string_view> name_to_restore() const;
+  void note_first_byte();
+  void note_heard();  // bytes of the answer's body have come
+  Instant silence_deadline() const;
+  Duration between_bytes() const { return exchange_.pool->spec.between_bytes_timeout; }
+  AttemptFailure fail_with(OutcomeKind kind, ErrorCode code, std::string detail);
+  void note_retry_after(std::string_view seconds, std::string_view milliseconds);
+  void end_ok() { outcome_.kind = OutcomeKind::kOk; }
+
+ private:
+  using Failure = std::optional<AttemptFailure>;
+  port::Task<Step<Failure>> connect();
+  port::Task<Step<Failure>> converse();  // sends, and reads the answer's head
+  port::Task<Step<Failure>> await_head();
+  Step<Failure> send_some();
+  std::optional<AttemptFailure> read_answer_head();
+  void compose_head();
+  port::Task<Step<Failure>> relay();
+
+  Exchange& exchange_;
+  Decision decision_;
+  Endpoint endpoint_;
+  std::uint32_t number_;
+  UpstreamConnectionPtr connection_;
+  std::unique_ptr<OutBuffer> out_;
+  std::unique_ptr<openai::BodySplicer> splicer_;
+  std::size_t pushed_ = 0;  // of the kept body, into the splicer
+  bool chunked_ = false;
+  bool sent_all_ = false;
+  std::string head_text_;    // request head not yet written
+  std::string answer_text_;  // response bytes until the head is whole
+  http::ResponseHeadParser head_parser_;
+  bool heard_ = false;  // a byte of the answer has come
+  Instant heard_at_{};  // when the last of them came
+  std::unique_ptr<AnswerReader> answer_;
+  route::InFlight in_flight_;
+  Outcome outcome_;
+  bool settled_ = false;
+  std::string error_;
+};
+
+// The relays. They end the reply, or answer a failure while nothing has been sent.
+port::Task<Step<std::optional<AttemptFailure>>> relay_stream(Attempt& attempt);
+port::Task<Step<std::optional<AttemptFailure>>> relay_plain(Attempt& attempt);
+// An error status: reads what the engine says.
+port::Task<Step<std::optional<AttemptFailure>>> read_refusal(Attempt& attempt);
+
+}  // namespace infermesh::data

@@ -1,0 +1,341 @@
+#include "data/exchange/exchange.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "core/health/retry.h"
+#include "core/route/pipeline.h"
+#include "data/exchange/attempt.h"
+#include "data/exchange/errors.h"
+#include "wire/openai/error_body.h"
+
+namespace infermesh::data {
+namespace {
+
+constexpr std::string_view kPing = ": ping\n\n";
+constexpr std::string_view kAnthropicPing = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+
+openai::FactsOptions facts_options(const Shard& shard) {
+  openai::FactsOptions options;
+  options.block_bytes = shard.settings.prefix_block_bytes;
+  for (const Pool& pool : shard.view->pools) {
+    if (!pool.policy.session_body_key.empty())
+      options.session_body_key = pool.policy.session_body_key;
+  }
+  return options;
+}
+
+}  // namespace
+
+Exchange::Exchange(const ExchangeParts& given)
+    : parts(given),
+      reader(given.api, facts_options(given.shard)),
+      body(given.head, reader, given.shard.settings.body_bytes_max),
+      view(given.shard.view) {
+  facts.api = parts.api;
+  record.request_id = parts.start.request_id;
+  record.received = parts.start.received_wall;
+  last_write_ = parts.start.received;
+}
+
+port::Task<void> Exchange::run() {
+  const auto served = co_await serve();
+  if (!served) end_with(served.error());
+  finish_record();
+}
+
+port::Task<Step<>> Exchange::serve() {
+  if (auto checked = check_head(); !checked) co_return checked;
+  parts.waiter.total_deadline = parts.start.received + parts.shard.settings.total_timeout;
+  if (auto read = co_await intake(); !read) co_return read;
+  if (auto found = resolve(); !found) co_return found;
+  co_return co_await run_attempts();
+}
+
+void Exchange::refresh_facts() {
+  facts.stream = reader.stream();
+  facts.usage_wanted = reader.usage_wanted();
+}
+
+port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> tried) {
+  Shard& shard = parts.shard;
+  const Instant queue_deadline = shard.loop.now() + pool->spec.queue_timeout;
+  Admission::Ticket ticket(shard.admission, parts.waiter.wake);
+  while (true) {
+    const bool my_turn = ticket.granted() || !shard.admission.has_waiting(pool->id);
+    Decision decision;
+    decision.wait = true;
+    if (my_turn) {
+      view = shard.view;
+      model = view->find_model(facts.model);
+      if (model == nullptr) co_return stop(unknown_model(*view, facts.model));
+      pool = &view->pools[model->pool.value];
+      decision = route::decide({*view, shard.loads, &shard.prefixes, *model, facts, tried},
+                               shard.route_state, shard.rng, shard.loop.now());
+      if (decision.endpoint) {
+        shard.meter.decided(pool->spec.name, decision);
+        co_return decision;
+      }
+    }
+    if (!decision.wait) co_return stop(no_engine(*view, *model, decision, tried));
+    const auto entered =
+        ticket.enter(*pool, *model, facts.priority, std::min(queue_deadline, facts.deadline));
+    if (!entered) {
+      shard.meter.shed(pool->spec.name, entered.error().code);
+      co_return stop(entered.error());
+    }
+    parts.waiter.phase_deadline = std::min(queue_deadline, facts.deadline);
+    parts.waiter.watch_client = true;
+    while (!ticket.granted() && !ticket.shed()) {
+      const auto woken = co_await wait();
+      if (!woken) co_return std::unexpected(woken.error());
+      if (*woken == Wake::kPhaseDeadline) {
+        shard.meter.shed(pool->spec.name, ErrorCode::kQueueDeadline);
+        co_return stop({ErrorCode::kQueueDeadline,
+                        fmt::format("All engines of pool {} stayed busy for {}.", pool->spec.name,
+                                    human_duration(pool->spec.queue_timeout)),
+                        {}});
+      }
+    }
+    record.queued = shard.loop.now() - parts.start.received;
+    if (ticket.shed()) {
+      shard.meter.shed(pool->spec.name, ErrorCode::kShed);
+      co_return stop(
+          {ErrorCode::kShed, "A request of higher priority took the place in the queue.", {}});
+    }
+  }
+}
+
+port::Task<Step<>> Exchange::pause(Duration duration) {
+  parts.waiter.phase_deadline = parts.shard.loop.now() + duration;
+  parts.waiter.watch_client = true;
+  while (true) {
+    const auto woken = co_await wait();
+    if (!woken) co_return std::unexpected(woken.error());
+    if (*woken == Wake::kPhaseDeadline) co_return Step<>{};
+  }
+}
+
+// How long to wait before another try; nothing when there is to be none. `tried` has the failed
+// engine last.
+std::optional<Duration> Exchange::retry_delay(const Outcome& outcome,
+                                              std::vector<EndpointId>& tried) {
+  Shard& shard = parts.shard;
+  const bool elsewhere =
+      std::any_of(model->endpoints.begin(), model->endpoints.end(), [&](EndpointId id) {
+        const Endpoint* other = view->endpoint(id);
+        const bool usable = other != nullptr && (other->state == EndpointState::kReady ||
+                                                 other->state == EndpointState::kSuspect);
+        return usable && std::find(tried.begin(), tried.end(), id) == tried.end();
+      });
+  const health::RetryQuestion question{
+      .outcome = outcome,
+      .attempts = static_cast<std::uint32_t>(record.attempts.size()),
+      .attempts_max = pool->spec.attempts_max,
+      .now = shard.loop.now(),
+      .deadline = parts.waiter.total_deadline,
+      .elsewhere = elsewhere ? health::Elsewhere::kAvailable : health::Elsewhere::kNone};
+  const auto answer = health::should_retry(question, shard.retry_budget(*pool), shard.rng);
+  record.attempts.back().retry = health::to_string(answer.verdict);
+  if (answer.verdict == health::RetryVerdict::kBudget) shard.meter.retry_refused();
+  if (answer.verdict != health::RetryVerdict::kRetry) return std::nullopt;
+  if (!elsewhere) tried.clear();  // the same engine again is better than none
+  return answer.delay;
+}
+
+port::Task<Step<>> Exchange::run_attempts() {
+  Shard& shard = parts.shard;
+  std::vector<EndpointId> tried;
+  std::optional<AttemptFailure> failure;
+  shard.retry_budget(*pool).on_request(shard.loop.now());
+  for (std::uint32_t number = 1;; ++number) {
+    auto decision = co_await next_decision(tried);
+    if (!decision) {
+      const bool nothing_left =
+          failure && decision.error().error.code == ErrorCode::kNoHealthyBackend;
+      if (!nothing_left) co_return std::unexpected(decision.error());
+      break;
+    }
+    last_reason = to_string(decision->reason);
+    Attempt attempt(*this, std::move(*decision), number);
+    auto ended = co_await attempt.run();
+    if (!ended) co_return std::unexpected(ended.error());
+    if (!*ended) co_return Step<>{};
+    failure = std::move(*ended);
+    const Outcome& outcome = attempt.settle();
+    tried.push_back(attempt.endpoint());
+    const auto retry = retry_delay(outcome, tried);
+    if (!retry) break;
+    shard.meter.retried(outcome.kind);
+    if (*retry > Duration::zero()) {
+      if (auto waited = co_await pause(*retry); !waited) co_return waited;
+    }
+  }
+  if (failure->refusal && !in_stream) {
+    if (!body.complete()) parts.reply.close_after();
+    reply_refusal(*this, *failure->refusal);
+    record.error_code = failure->refusal->error.code;
+    co_return Step<>{};
+  }
+  Stop why{Stop::Kind::kError, std::move(failure->error)};
+  if (failure->refusal) why.said = std::move(failure->refusal->error);
+  co_return std::unexpected(std::move(why));
+}
+
+port::Task<Step<Wake>> Exchange::wait() {
+  while (true) {
+    const Wake woken = co_await parts.waiter.wait();
+    switch (woken) {
+      case Wake::kProgress:
+      case Wake::kPhaseDeadline:
+        co_return woken;
+      case Wake::kKeepalive:
+        send_keepalive();
+        break;
+      case Wake::kTotalDeadline:
+        co_return stop({ErrorCode::kDeadlineExceeded,
+                        fmt::format("The answer was not complete after {}.",
+                                    human_duration(parts.shard.loop.now() - parts.start.received)),
+                        {}});
+      case Wake::kClientStalled:
+        parts.client.stream.close(port::CloseMode::kReset);
+        co_return stop({ErrorCode::kClientTooSlow,
+                        fmt::format("The client read nothing for {}.",
+                                    human_duration(parts.shard.settings.client_stall_timeout)),
+                        {}});
+      case Wake::kClientGone:
+        co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+      case Wake::kStopped:
+        co_return std::unexpected(
+            Stop{Stop::Kind::kStopped,
+                 {ErrorCode::kDraining, "This router stops and could not wait longer.", {}}});
+    }
+  }
+}
+
+port::Task<Step<>> Exchange::let_client_catch_up() {
+  parts.waiter.phase_deadline = kNever;
+  while (client_is_behind()) {
+    const auto woken = co_await wait();
+    if (!woken) co_return std::unexpected(woken.error());
+  }
+  co_return Step<>{};
+}
+
+void Exchange::begin_stream() {
+  if (in_stream) return;
+  in_stream = true;
+  Reply& reply = parts.reply;
+  if (!body.complete()) reply.close_after();
+  reply.begin(200, std::nullopt);
+  reply.header("content-type", "text/event-stream; charset=utf-8");
+  reply.header("cache-control", "no-cache");
+  reply.header("x-accel-buffering", "no");
+  stamp_decision_headers();
+}
+
+void Exchange::note_content() {
+  const Instant now = parts.shard.loop.now();
+  if (first_token_at == kNever) {
+    first_token_at = now;
+  } else {
+    parts.shard.meter.token_gap(*model, now - last_content_);
+  }
+  last_content_ = now;
+}
+
+void Exchange::stamp_decision_headers() {
+  if (parts.shard.draining) parts.reply.close_after();
+  stamp_request_id(parts.reply, facts.api, parts.start);
+  if (!parts.shard.settings.decision_headers || last_engine.empty()) return;
+  parts.reply.header("x-infermesh-engine", last_engine);
+  parts.reply.header("x-infermesh-attempts", fmt::format("{}", record.attempts.size()));
+  parts.reply.header("x-infermesh-reason", last_reason);
+}
+
+void Exchange::send_keepalive() {
+  const Duration every = parts.shard.settings.sse_keepalive_every;
+  const Instant now = parts.shard.loop.now();
+  const Instant due = last_write_ + every;
+  if (in_stream && due > now) {
+    parts.waiter.keepalive_due = due;
+    return;
+  }
+  begin_stream();
+  if (!parts.client.out.blocked())
+    parts.reply.body(facts.api == Api::kMessages ? kAnthropicPing : kPing);
+  note_client_write();
+  parts.waiter.keepalive_due = now + every;
+}
+
+Subject Exchange::subject() const {
+  return {facts.api, parts.head.method, parts.head.path, facts.model};
+}
+
+void Exchange::end_with(const Stop& why) {
+  Reply& reply = parts.reply;
+  if (why.kind == Stop::Kind::kClientGone) {
+    record.error_code = error_info(ErrorCode::kClientClosed).name;
+    parts.shard.meter.cancelled(parts.api);
+    return reply.abort();
+  }
+  record.error_code = error_info(why.error.code).name;
+  if (why.error.code == ErrorCode::kClientTooSlow) {
+    parts.shard.meter.client_stalled();
+    return reply.abort();
+  }
+  if (in_stream) {
+    parts.shard.meter.refused(why.error.code);
+    if (model != nullptr) parts.shard.meter.stream_broken(*model, why.error.code);
+    const std::string frame =
+        why.said ? openai::error_event(facts.api, *why.said, parts.start.request_id,
+                                       next_sequence_number)
+                 : openai::error_event(facts.api, why.error, parts.start.request_id,
+                                       next_sequence_number);
+    reply.body(frame);
+    return reply.abort();
+  }
+  if (reply.head_sent()) return reply.abort();
+  if (!body.complete()) reply.close_after();
+  reply_own_error(*this, why.error);
+}
+
+RequestSummary Exchange::summary() const {
+  return {.record = record,
+          .client = parts.client.stream,
+          .model = model,
+          .api = facts.api,
+          .stream = facts.stream,
+          .method = parts.head.method,
+          .path = parts.head.path,
+          .model_name = facts.model,
+          .engine = last_engine,
+          .reason = last_reason,
+          .bytes_in = body.bytes().size(),
+          .bytes_out = parts.reply.body_bytes(),
+          .intake_time = intake_time,
+          .prompt_tokens = prompt_tokens,
+          .cached_tokens = cached_tokens,
+          .output_tokens = output_tokens,
+          .predicted_cached = predicted_cached};
+}
+
+void Exchange::finish_record() {
+  const Instant now = parts.shard.loop.now();
+  record.status = static_cast<std::uint16_t>(parts.reply.status());
+  if (record.error_code == error_info(ErrorCode::kClientClosed).name) record.status = 499;
+  record.total = now - parts.start.received;
+  if (first_token_at != kNever) record.ttft = first_token_at - parts.start.received;
+  record.finished = true;
+  parts.shard.meter.finished(summary(), now);
+  parts.shard.decisions.put(std::move(record));
+}
+
+port::Task<void> run_exchange(ExchangeParts parts) {
+  Exchange exchange(parts);
+  co_await exchange.run();
+}
+
+}  // namespace infermesh::data

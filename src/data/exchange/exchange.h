@@ -1,0 +1,114 @@
+// Exchange: one inference request from its head to its last byte. The life of a request:
+//   intake    read the body until routing knows enough
+//   resolve   model -> pool; errors with the nearest names
+//   attempts  admit -> decide -> send -> await the answer -> retry elsewhere
+//   relay     the answer goes to the client as it comes
+//   record    metrics, access log, decision record
+// Every wait goes through wait(): the client's leaving, deadlines and keep-alives are handled
+// there, for every step.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "core/model/decision.h"
+#include "data/exchange/errors.h"
+#include "data/exchange/request.h"
+#include "data/exchange/request_body.h"
+#include "wire/openai/error_body.h"
+#include "wire/openai/facts.h"
+
+namespace infermesh::data {
+
+// Why an exchange cannot go on.
+struct Stop {
+  enum class Kind : std::uint8_t { kError, kClientGone, kStopped };
+  Kind kind = Kind::kError;
+  Error error = {};
+  std::optional<openai::UpstreamError> said =
+      std::nullopt;  // the engine's own error, when it sent one in its stream
+};
+template <typename T = void>
+using Step = std::expected<T, Stop>;
+
+inline std::unexpected<Stop> stop(Error error) {
+  return std::unexpected(Stop{Stop::Kind::kError, std::move(error), std::nullopt});
+}
+
+// What an engine said instead of an answer, in a form that the client understands.
+struct UpstreamRefusal {
+  openai::UpstreamError error;
+  std::string retry_after, retry_after_ms, should_retry;  // the engine's own advice, passed on
+};
+
+// How an attempt ended that has sent nothing to the client.
+struct AttemptFailure {
+  Error error;
+  std::optional<UpstreamRefusal> refusal;  // when the engine answered with an error status
+};
+
+class Exchange {
+ public:
+  explicit Exchange(const ExchangeParts& parts);
+  port::Task<void> run();
+
+  // Waits for progress; answers only kProgress and kPhaseDeadline. Sends keep-alives to a client
+  // that awaits a stream.
+  port::Task<Step<Wake>> wait();
+  // More is kept for the client than may be: nothing is read from the engine until it has caught
+  // up.
+  bool client_is_behind() const {
+    return parts.client.out.kept_bytes() > parts.shard.settings.stream_buffer_bytes_max;
+  }
+  port::Task<Step<>> let_client_catch_up();
+  // The head of an event stream; committed early when the first event is long in coming.
+  void begin_stream();
+  void note_client_write() { last_write_ = parts.shard.loop.now(); }
+  // What the rest of an early-decided body has added: whether it asks for a stream, and for usage.
+  void refresh_facts();
+  void note_content();  // an event with a part of the answer has come
+  void stamp_decision_headers();
+  Subject subject() const;
+
+  ExchangeParts parts;
+  openai::FactsReader reader;
+  RequestBody body;
+  RequestFacts facts;
+  MeshViewPtr view;
+  const Model* model = nullptr;
+  const Pool* pool = nullptr;
+  DecisionRecord record;
+  bool in_stream = false;  // the client has been promised an event stream
+  std::string last_engine, last_reason;
+  // Totals of the answer.
+  std::optional<Tokens> prompt_tokens, cached_tokens, output_tokens;
+  Instant first_token_at = kNever;
+  Tokens predicted_cached{0};
+  Duration intake_time{0};                 // until routing could begin: the client's own pace
+  std::uint64_t next_sequence_number = 0;  // of a responses stream
+
+ private:
+  port::Task<Step<>> serve();
+  port::Task<Step<>> intake();
+  Step<> check_head();
+  Step<> resolve();
+  bool may_decide() const;
+  port::Task<Step<>> run_attempts();
+  port::Task<Step<Decision>> next_decision(std::span<const EndpointId> tried);
+  std::optional<Duration> retry_delay(const Outcome& outcome, std::vector<EndpointId>& tried);
+  port::Task<Step<>> pause(Duration duration);
+  void end_with(const Stop& stop);
+  RequestSummary summary() const;
+  void finish_record();
+  void send_keepalive();
+  std::string_view session_header_value() const;
+
+  Instant last_write_{};
+  Instant last_content_ = kNever;
+};
+
+// Serves one request; the reply is ended or aborted when it returns.
+port::Task<void> run_exchange(ExchangeParts parts);
+
+}  // namespace infermesh::data

@@ -1,0 +1,106 @@
+// The beginning of an exchange: the body is read until routing knows enough, and the model is
+// looked up.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "core/route/pipeline.h"
+#include "data/exchange/errors.h"
+#include "data/exchange/exchange.h"
+#include "data/exchange/head_facts.h"
+#include "wire/http/write.h"
+
+namespace infermesh::data {
+namespace {
+
+constexpr std::size_t kIntakeAtOnce = 256 << 10;  // of the body between looks at what is known
+
+// What a body may call itself. curl -d says form-urlencoded whatever the data is, so that is let
+// through as JSON.
+bool is_json_type(std::string_view type) {
+  const std::string name = lower(trim(type.substr(0, type.find(';'))));
+  return name.empty() || name == "application/json" || name.ends_with("+json") ||
+         name == "text/plain" || name == "application/x-www-form-urlencoded" || name == "*/*";
+}
+
+}  // namespace
+
+Step<> Exchange::check_head() {
+  const auto type = http::find(parts.head.headers, "content-type");
+  if (type && !is_json_type(*type)) {
+    return stop(
+        {ErrorCode::kUnsupportedMediaType,
+         fmt::format("The body is announced as {}; this route takes application/json.", *type),
+         {}});
+  }
+  const bool welcome = body.announced() <= parts.shard.settings.body_bytes_max;
+  if (parts.head.expect_continue && !body.complete() && welcome) {
+    parts.client.out.write(http::kContinue);
+  }
+  return {};
+}
+
+// Enough to decide, or to refuse: a model that is not served needs no more of its body.
+bool Exchange::may_decide() const {
+  if (body.complete()) return true;
+  if (!reader.model_known()) return false;
+  const Model* named = parts.shard.view->find_model(reader.model());
+  if (named == nullptr) return true;
+  const RoutingPolicyObject& policy = route::policy_for(*parts.shard.view, *named);
+  return reader.ready_to_route(
+      prompt_bytes_wanted(policy, parts.shard.settings.prompt_bytes_wanted));
+}
+
+port::Task<Step<>> Exchange::intake() {
+  const config::Settings& settings = parts.shard.settings;
+  parts.waiter.watch_client = false;
+  while (true) {
+    const auto pumped = body.pump(parts.client, parts.shard.scratch, kIntakeAtOnce);
+    if (!pumped) co_return stop(pumped.error());
+    if (*pumped == RequestBody::Step::kClientGone)
+      co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+    if (may_decide()) break;
+    if (body.more_at_hand(parts.client)) continue;
+    if (*pumped == RequestBody::Step::kProgress) {
+      parts.waiter.phase_deadline = parts.shard.loop.now() + settings.client_body_timeout;
+    }
+    const auto woken = co_await wait();
+    if (!woken) co_return std::unexpected(woken.error());
+    if (*woken == Wake::kPhaseDeadline) {
+      co_return stop(body_timeout());
+    }
+  }
+  intake_time = parts.shard.loop.now() - parts.start.received;
+  facts = reader.facts();
+  if (body.announced() > 0) facts.body_bytes = Bytes(static_cast<std::int64_t>(body.announced()));
+  const auto read = data::read_head_facts(parts.head.headers, parts.start.received, facts);
+  if (!read) co_return stop(read.error());
+  co_return Step<>{};
+}
+
+Step<> Exchange::resolve() {
+  view = parts.shard.view;
+  if (facts.model.empty()) {
+    const bool names_optional = facts.api == Api::kTokenize || facts.api == Api::kDetokenize;
+    if (!names_optional || view->models.size() != 1) {
+      return stop({ErrorCode::kMissingRequiredParameter, "The body has no \"model\".", "model"});
+    }
+    facts.model = view->models.front().name;
+  }
+  model = view->find_model(facts.model);
+  if (model == nullptr) return stop(unknown_model(*view, facts.model));
+  pool = &view->pools[model->pool.value];
+  record.pool = pool->spec.name;
+  read_session(parts.head.headers, route::policy_for(*view, *model), facts);
+  record.facts = facts;
+  record.facts.blocks.clear();
+  parts.waiter.total_deadline =
+      std::min(facts.deadline, parts.start.received + pool->spec.total_timeout);
+  if (facts.stream) {
+    parts.waiter.keepalive_due = parts.start.received + parts.shard.settings.sse_keepalive_first;
+  }
+  return {};
+}
+
+}  // namespace infermesh::data

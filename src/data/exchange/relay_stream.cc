@@ -1,0 +1,207 @@
+// Event streams: every event is looked at, most are passed on as they are. What has come together
+// leaves together, nothing is waited for. A stream that breaks off, carries a bad frame or an error
+// never ends cleanly towards the client.
+#include <fmt/format.h>
+
+#include "data/exchange/attempt.h"
+#include "wire/http/sse.h"
+#include "wire/openai/stream_inspector.h"
+
+namespace infermesh::data {
+namespace {
+
+using Failure = std::optional<AttemptFailure>;
+using openai::StreamAction;
+
+constexpr Duration kTailPatience =
+    50ms;  // after the last event: for the end of the body, to keep the connection
+
+class StreamRelay {
+ public:
+  explicit StreamRelay(Attempt& attempt)
+      : attempt_(attempt),
+        x_(attempt.exchange()),
+        inspector_(x_.facts.api, x_.facts.usage_wanted ? openai::UsageEvents::kKeep
+                                                       : openai::UsageEvents::kStrip) {}
+
+  port::Task<Step<Failure>> run() {
+    while (true) {
+      const AnswerReader::Piece piece = attempt_.answer().next(x_.parts.shard.scratch);
+      switch (piece.state) {
+        case AnswerReader::State::kPayload: {
+          attempt_.note_heard();
+          if (auto trouble = take(piece.payload)) co_return give_up(std::move(*trouble));
+          if (inspector_.ended() && !inspector_.failed()) co_return co_await end();
+          if (x_.client_is_behind()) {
+            attempt_.answer().keep();
+            if (auto caught = co_await x_.let_client_catch_up(); !caught) {
+              co_return std::unexpected(caught.error());
+            }
+          }
+          break;
+        }
+        case AnswerReader::State::kNothing: {
+          attempt_.answer().keep();
+          const auto woken = co_await await_more();
+          if (!woken) co_return std::unexpected(woken.error());
+          if (*woken == Wake::kPhaseDeadline) {
+            co_return give_up(
+                {OutcomeKind::kTimeout, ErrorCode::kStreamStalled,
+                 fmt::format("sent nothing for {}", human_duration(attempt_.between_bytes()))});
+          }
+          break;
+        }
+        case AnswerReader::State::kEnd:
+        case AnswerReader::State::kTruncated:
+          co_return give_up({OutcomeKind::kTruncated, ErrorCode::kStreamTruncated,
+                             "the stream ended without its last event"});
+        case AnswerReader::State::kMalformed:
+          co_return give_up(
+              {OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse, "sent malformed HTTP"});
+      }
+    }
+  }
+
+ private:
+  struct Trouble {
+    OutcomeKind kind;
+    ErrorCode code;
+    std::string text;
+  };
+
+  // Looks at the events that these bytes complete and sends on what is to be sent, in one write.
+  std::optional<Trouble> take(std::string_view payload) {
+    splitter_.push(payload);
+    std::string batch;
+    std::optional<Trouble> trouble;
+    while (!trouble && !inspector_.ended()) {
+      const auto event = splitter_.next();
+      if (!event) {
+        trouble = Trouble{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
+                          event.error().detail};
+        break;
+      }
+      if (!*event) break;
+      trouble = judge(**event, batch);
+    }
+    if (batch.empty()) return trouble;
+    x_.begin_stream();
+    if (inspector_.ended() && !trouble) {
+      x_.parts.reply.finish(batch);
+    } else {
+      x_.parts.reply.body(batch);
+    }
+    sent_ = true;
+    x_.note_client_write();
+    x_.parts.waiter.keepalive_due =
+        x_.parts.shard.loop.now() + x_.parts.shard.settings.sse_keepalive_every;
+    return trouble;
+  }
+
+  std::optional<Trouble> judge(const http::SseEvent& event, std::string& batch) {
+    // An engine's own keep-alives prove that its connection lives, no more; the client gets ours.
+    if (event.is_comment_only || !event.has_data) return std::nullopt;
+    attempt_.note_first_byte();
+    const openai::StreamVerdict verdict = inspector_.on_event(event.event, event.data);
+    if (verdict.content) x_.note_content();
+    switch (verdict.action) {
+      case StreamAction::kRelay:
+      case StreamAction::kEnd:
+        append(event, batch);
+        return std::nullopt;
+      case StreamAction::kDrop:
+        return std::nullopt;
+      case StreamAction::kError:
+        return Trouble{OutcomeKind::kTruncated, ErrorCode::kUpstreamError,
+                       inspector_.error() ? inspector_.error()->message : "sent an error"};
+      case StreamAction::kBad:
+        return Trouble{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
+                       "sent an event that is not JSON"};
+    }
+    return std::nullopt;
+  }
+
+  void append(const http::SseEvent& event, std::string& batch) {
+    std::string named;
+    std::string_view raw = event.raw;
+    const auto name = attempt_.name_to_restore();
+    if (name && !inspector_.models().empty()) {
+      named = fmt::format("{}{}{}data: {}\n\n", event.event.empty() ? "" : "event: ", event.event,
+                          event.event.empty() ? "" : "\n",
+                          openai::with_model(event.data, inspector_.models(), *name));
+      raw = named;
+    }
+    if (event.has_id_or_retry) {
+      http::append_without_id_and_retry(batch, raw);
+    } else {
+      batch.append(raw);
+    }
+  }
+
+  port::Task<Step<Wake>> await_more() {
+    x_.parts.waiter.phase_deadline = attempt_.silence_deadline();
+    co_return co_await x_.wait();
+  }
+
+  // The stream is complete. Its body's end usually came along, or is about to: then the connection
+  // can be kept.
+  port::Task<Step<Failure>> end() {
+    note_usage();
+    attempt_.end_ok();
+    x_.parts.waiter.keepalive_due = kNever;
+    x_.parts.waiter.phase_deadline = x_.parts.shard.loop.now() + kTailPatience;
+    while (true) {
+      const AnswerReader::Piece piece = attempt_.answer().next(x_.parts.shard.scratch);
+      if (piece.state == AnswerReader::State::kPayload) continue;
+      if (piece.state != AnswerReader::State::kNothing) break;
+      attempt_.answer().keep();
+      const auto woken = co_await x_.wait();
+      if (!woken || *woken == Wake::kPhaseDeadline) break;
+    }
+    co_return Failure{};
+  }
+
+  void note_usage() {
+    const openai::Usage usage = inspector_.usage();
+    if (usage.prompt) x_.prompt_tokens = usage.prompt;
+    if (usage.cached) x_.cached_tokens = usage.cached;
+    x_.output_tokens = inspector_.output_tokens();
+  }
+
+  // Before the first event another engine may be tried, or the client gets a plain error; after it,
+  // an error in-band.
+  Step<Failure> give_up(Trouble trouble) {
+    note_usage();
+    const auto& said = inspector_.error();
+    const bool theirs = said && said->status >= 400 && said->status < 500 && said->status != 429;
+    if (theirs) trouble.kind = OutcomeKind::kClientError;
+    // Nothing has been shown to the client: for it, and for a retry, this is an answer that never
+    // began.
+    if (!sent_ && !said && trouble.kind == OutcomeKind::kTruncated) {
+      trouble = {OutcomeKind::kReset, ErrorCode::kUpstreamReset,
+                 "the stream ended before its first event"};
+    }
+    auto failure = attempt_.fail_with(trouble.kind, trouble.code, trouble.text);
+    if (said) failure.refusal = UpstreamRefusal{*said, {}, {}, {}};
+    if (!sent_) return Failure(std::move(failure));
+    x_.next_sequence_number = inspector_.next_sequence_number();
+    Stop why{Stop::Kind::kError, std::move(failure.error)};
+    why.said = said;
+    return std::unexpected(std::move(why));
+  }
+
+  Attempt& attempt_;
+  Exchange& x_;
+  http::SseSplitter splitter_;
+  openai::StreamInspector inspector_;
+  bool sent_ = false;  // an event has gone to the client
+};
+
+}  // namespace
+
+port::Task<Step<Failure>> relay_stream(Attempt& attempt) {
+  StreamRelay relay(attempt);
+  co_return co_await relay.run();
+}
+
+}  // namespace infermesh::data

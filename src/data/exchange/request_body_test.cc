@@ -1,0 +1,46 @@
+#include "data/exchange/request_body.h"
+
+#include <gtest/gtest.h>
+
+#include "data/stream/testing_wires.h"
+
+namespace infermesh::data {
+namespace {
+
+TEST(RequestBody, TakesItsOwnBytesAndLeavesTheNextRequest) {
+  Wires wires;
+  ClientSide client(std::move(wires.near_end));
+  http::RequestHead head;
+  head.content_length = 13;
+  openai::FactsReader facts(Api::kChat, {});
+  RequestBody body(head, facts, 1000);
+  EXPECT_EQ(body.pump(client, wires.scratch, 1 << 20), RequestBody::Step::kNothing);
+  wires.say(R"({"mod)");
+  EXPECT_EQ(body.pump(client, wires.scratch, 1 << 20), RequestBody::Step::kProgress);
+  EXPECT_FALSE(body.complete());
+  wires.say(R"(el":"m"}POST /)");
+  EXPECT_EQ(body.pump(client, wires.scratch, 1 << 20), RequestBody::Step::kProgress);
+  EXPECT_TRUE(body.complete());
+  EXPECT_EQ(body.bytes(), R"({"model":"m"})");
+  EXPECT_EQ(facts.model(), "m");
+  EXPECT_EQ(client.input, "POST /");
+}
+
+TEST(RequestBody, RefusesWhatIsTooLargeAndSeesTheClientGo) {
+  Wires wires;
+  ClientSide client(std::move(wires.near_end));
+  openai::FactsReader facts(Api::kChat, {});
+  http::RequestHead large;
+  large.content_length = 1001;
+  EXPECT_EQ(RequestBody(large, facts, 1000).pump(client, wires.scratch, 1 << 20).error().code,
+            ErrorCode::kRequestTooLarge);
+  http::RequestHead head;
+  head.content_length = 13;
+  RequestBody body(head, facts, 1000);
+  wires.far_end->close(port::CloseMode::kGraceful);
+  wires.world.settle();
+  EXPECT_EQ(body.pump(client, wires.scratch, 1 << 20), RequestBody::Step::kClientGone);
+}
+
+}  // namespace
+}  // namespace infermesh::data

@@ -1,0 +1,72 @@
+#include "data/exchange/upstream_head.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "wire/http/write.h"
+
+namespace infermesh::data {
+namespace {
+
+constexpr std::string_view kOwnPrefix = "x-infermesh-";
+
+// Credentials are the mesh's business and the rest is written anew.
+constexpr std::array<std::string_view, 10> kNotSent{
+    "host",   "authorization",   "x-api-key",    "api-key",        "x-goog-api-key",
+    "expect", "accept-encoding", "x-request-id", "content-length", "endpoint-load-metrics-format"};
+
+constexpr std::array<std::string_view, 5> kNotReturned{"content-length", "server", "x-request-id",
+                                                       "request-id", "endpoint-load-metrics"};
+
+template <std::size_t N>
+bool lists(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view entry) { return iequals(entry, name); });
+}
+
+bool is_own(std::string_view name) {
+  return name.size() > kOwnPrefix.size() && iequals(name.substr(0, kOwnPrefix.size()), kOwnPrefix);
+}
+
+bool may_be_listed(const http::Headers& headers) {
+  return http::find(headers, "connection").has_value();
+}
+
+}  // namespace
+
+std::string make_upstream_head(const http::RequestHead& client, const UpstreamHead& head) {
+  std::string out;
+  out.reserve(512);
+  std::string target(head.path);
+  if (!client.query.empty()) target.append("?").append(client.query);
+  http::append_request_line(out, client.method, target);
+  http::append_header(out, "host", head.authority);
+  const bool listed = may_be_listed(client.headers);
+  for (const http::Header& header : client.headers) {
+    if (http::is_hop_by_hop(header.name) || lists(kNotSent, header.name) || is_own(header.name))
+      continue;
+    if (listed && http::connection_lists(client.headers, header.name)) continue;
+    http::append_header(out, header.name, header.value);
+  }
+  http::append_header(out, "accept-encoding", "identity");
+  http::append_header(out, "x-request-id", head.request_id);
+  if (!head.api_key.empty())
+    http::append_header(out, "authorization", fmt::format("Bearer {}", head.api_key));
+  if (head.content_length) {
+    http::append_content_length(out, *head.content_length);
+  } else {
+    http::append_chunked(out);
+  }
+  http::append_head_end(out);
+  return out;
+}
+
+bool is_response_header_passed(const http::ResponseHead& head, std::string_view name) {
+  if (http::is_hop_by_hop(name) || lists(kNotReturned, name) || is_own(name)) return false;
+  return !(may_be_listed(head.headers) && http::connection_lists(head.headers, name));
+}
+
+}  // namespace infermesh::data

@@ -1,0 +1,95 @@
+#include "data/server/own_replies.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "data/exchange/errors.h"
+
+namespace infermesh::data {
+namespace {
+
+namespace json = boost::json;
+
+bool any_ready(const MeshView& view, const Model& model) {
+  for (const EndpointId id : model.endpoints) {
+    const Endpoint* endpoint = view.endpoint(id);
+    if (endpoint == nullptr) continue;
+    if (endpoint->state == EndpointState::kReady || endpoint->state == EndpointState::kSuspect)
+      return true;
+  }
+  return false;
+}
+
+json::object describe(const Model& model) {
+  json::object out;
+  out["id"] = model.name;
+  out["object"] = "model";
+  out["created"] =
+      std::chrono::floor<std::chrono::seconds>(model.created).time_since_epoch().count();
+  out["owned_by"] = "infermesh";
+  out["root"] = model.served_name;
+  out["parent"] = model.parent.empty() ? json::value(nullptr) : json::value(model.parent);
+  if (model.context_max) out["max_model_len"] = model.context_max->value;
+  return out;
+}
+
+std::string unescape_percent(std::string_view text) {
+  const auto hex = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escape =
+        text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0;
+    out += escape ? static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2])) : text[i];
+    if (escape) i += 2;
+  }
+  return out;
+}
+
+}  // namespace
+
+void reply_models(Shard& shard, Reply& reply, const Route& route, std::string_view id,
+                  const RequestStart& start) {
+  const MeshView& view = *shard.view;
+  std::string body;
+  if (route.action == Action::kModelGet) {
+    const std::string name = unescape_percent(id);
+    const Model* model = view.find_model(name);
+    if (model == nullptr) {
+      const Subject subject{std::nullopt, route.method, route.path, name};
+      return reply_error(shard, reply, subject, unknown_model(view, name), start);
+    }
+    json::object out = describe(*model);
+    out["id"] = name;  // an alias is answered under the name that was asked for
+    body = json::serialize(out);
+  } else {
+    json::array data;
+    for (const Model& model : view.models) {
+      if (any_ready(view, model)) data.push_back(describe(model));
+    }
+    body = json::serialize(json::object{{"object", "list"}, {"data", std::move(data)}});
+  }
+  reply.begin(200, body.size());
+  reply.header("content-type", "application/json");
+  stamp_request_id(reply, std::nullopt, start);
+  reply.finish(body);
+}
+
+void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
+                    const RouteMatch& match, const RequestStart& start) {
+  Error error{ErrorCode::kUnknownPath, fmt::format("There is no route {}.", head.path), {}};
+  if (match.status == RouteStatus::kWrongMethod) {
+    error.code = ErrorCode::kMethodNotAllowed;
+    error.detail = fmt::format("{} takes {}, not {}.", head.path, match.allow, head.method);
+  }
+  Subject subject{std::nullopt, head.method, head.path, {}, match.allow};
+  if (head.path.ends_with("/messages")) subject.api = Api::kMessages;
+  reply_error(shard, reply, subject, error, start);
+}
+
+}  // namespace infermesh::data

@@ -1,0 +1,19 @@
+// What the router answers itself: the models it serves, from the view, and that it has no such
+// route.
+#pragma once
+
+#include <string_view>
+
+#include "data/exchange/request.h"
+#include "data/server/route_table.h"
+
+namespace infermesh::data {
+
+// `id`: the percent-encoded model id of a kModelGet route.
+void reply_models(Shard& shard, Reply& reply, const Route& route, std::string_view id,
+                  const RequestStart& start);
+// No route, or not with this method.
+void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
+                    const RouteMatch& match, const RequestStart& start);
+
+}  // namespace infermesh::data

@@ -1,0 +1,193 @@
+// What is answered without an engine: bad requests, unknown models and paths, wrong types, sizes.
+#include <gtest/gtest.h>
+
+#include "data/server/testing_mesh.h"
+
+namespace infermesh::data {
+namespace {
+
+void expect_error(const TestAnswer& answer, int status, std::string_view code) {
+  EXPECT_EQ(answer.status, status) << answer.body;
+  EXPECT_TRUE(answer.has(fmt::format(R"("code":"{}")", code))) << answer.body;
+  EXPECT_EQ(answer.header("content-type"), "application/json");
+  EXPECT_NE(answer.header("x-request-id"), "");
+}
+
+TEST(Refusal, AnUnknownModelIsToldTheNearest) {
+  TestMesh mesh;
+  mesh.add_model("qwen3-8b", "qwen3-8b");
+  const TestAnswer answer = mesh.ask(chat(R"({"model":"qwen3-8v","messages":[]})"));
+  expect_error(answer, 404, "model_not_found");
+  EXPECT_TRUE(answer.has("The model 'qwen3-8v' is not served here. Nearest: qwen3-8b."))
+      << answer.body;
+  EXPECT_TRUE(answer.has(R"("param":"model")"));
+  EXPECT_EQ(answer.header("x-should-retry"), "false");
+}
+
+TEST(Refusal, AMissingModelIsNamed) {
+  TestMesh mesh;
+  expect_error(mesh.ask(chat(R"({"messages":[]})")), 400, "missing_required_parameter");
+}
+
+TEST(Refusal, ABodyThatIsNotJsonIsRefusedAndTheConnectionGoesOn) {
+  TestMesh mesh;
+  mesh.engine().answers(json_answer(kPlainAnswer));
+  TestClient client = mesh.connect();
+  client.send(chat("[1]") + chat(""));
+  expect_error(client.answer(), 400, "invalid_json");
+  expect_error(client.answer(), 400, "invalid_json");
+  client.send(chat(kPlainBody));
+  EXPECT_EQ(client.answer().status, 200);
+}
+
+TEST(Refusal, WhatStandsInARefusedBodyIsNotARequest) {
+  TestMesh mesh;
+  TestClient client = mesh.connect();
+  client.send(chat("GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"));
+  expect_error(client.answer(), 400, "invalid_json");
+  mesh.world.run_for(1s);
+  EXPECT_EQ(client.read(), "");
+}
+
+TEST(Refusal, AnUnknownPathHasItsOwnError) {
+  TestMesh mesh;
+  const TestAnswer answer = mesh.ask("GET /v2/nothing HTTP/1.1\r\nhost: x\r\n\r\n");
+  expect_error(answer, 404, "unknown_path");
+  EXPECT_TRUE(answer.has("/v2/nothing"));
+}
+
+TEST(Refusal, AWrongMethodIsToldTheRightOne) {
+  TestMesh mesh;
+  const TestAnswer answer = mesh.ask("GET /v1/chat/completions HTTP/1.1\r\nhost: x\r\n\r\n");
+  expect_error(answer, 405, "method_not_allowed");
+  EXPECT_EQ(answer.header("allow"), "POST");
+}
+
+TEST(Refusal, AnotherMediaTypeIsRefused) {
+  TestMesh mesh;
+  mesh.engine().answers(json_answer(kPlainAnswer));
+  TestClient client = mesh.connect();
+  client.send(chat("--x\r\n", "content-type: multipart/form-data; boundary=x\r\n"));
+  expect_error(client.answer(), 415, "unsupported_media_type");
+  EXPECT_TRUE(client.closed()) << "its body was not read";
+  EXPECT_EQ(mesh.ask(chat(kPlainBody, "content-type: application/json; charset=utf-8\r\n")).status,
+            200);
+}
+
+TEST(Refusal, ABodyOverTheLimitIsRefusedWhenItIsAnnounced) {
+  config::Settings settings;
+  settings.body_bytes_max = 1000;
+  TestMesh mesh(1, settings);
+  TestClient client = mesh.connect();
+  client.send(
+      "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+      "content-length: 1001\r\n\r\n");
+  const TestAnswer answer = client.answer();
+  expect_error(answer, 413, "request_too_large");
+  EXPECT_TRUE(answer.has("The body has 1001 bytes")) << answer.body;
+  EXPECT_EQ(answer.header("connection"), "close");
+  EXPECT_TRUE(client.closed());
+  EXPECT_FALSE(client.reset) << "the answer must arrive";
+}
+
+TEST(Refusal, ABodyOverTheLimitIsRefusedWhenItComesInChunks) {
+  config::Settings settings;
+  settings.body_bytes_max = 1000;
+  TestMesh mesh(1, settings);
+  TestClient client = mesh.connect();
+  client.send(
+      "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" +
+      chunk(R"({"model":"m","messages":[{"content":")" + std::string(2000, 'x')));
+  expect_error(client.answer(), 413, "request_too_large");
+  client.send(chunk(std::string(100'000, 'x')));
+  EXPECT_FALSE(client.reset) << "what comes late is taken in for a moment";
+}
+
+TEST(Refusal, AMalformedHeadEndsTheConnection) {
+  TestMesh mesh;
+  TestClient client = mesh.connect();
+  client.send("POST /v1/chat/completions HTTP/1.1\r\nhost : x\r\n\r\n" + chat(kPlainBody));
+  expect_error(client.answer(), 400, "bad_request");
+  EXPECT_TRUE(client.closed());
+  EXPECT_EQ(mesh.engine().asked(), 0u);
+}
+
+TEST(Refusal, AHeadOverTheLimitIsRefused) {
+  TestMesh mesh;
+  expect_error(mesh.ask(chat(kPlainBody, "x: " + std::string(70'000, 'x') + "\r\n")), 431,
+               "header_too_large");
+}
+
+TEST(Refusal, TheClientIsAskedToGoOn) {
+  TestMesh mesh;
+  mesh.engine().answers(json_answer(kPlainAnswer));
+  const std::string request = chat(kPlainBody, "expect: 100-continue\r\n");
+  TestClient client = mesh.connect();
+  client.send(request.substr(0, request.find("\r\n\r\n") + 4));
+  EXPECT_EQ(client.read(), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.input.clear();
+  client.send(kPlainBody);
+  EXPECT_EQ(client.answer().status, 200);
+  EXPECT_EQ(mesh.engine().requests.at(0).head.find("expect"), std::string::npos);
+}
+
+TEST(Refusal, TwoDifferentModelsAreRefused) {
+  config::Settings settings;
+  settings.prompt_bytes_wanted = 100;
+  TestMesh mesh(1, settings);
+  mesh.add_model("n", "n");
+  mesh.engine().holds();
+  const std::string body =
+      R"({"model":"m","messages":[{"content":")" + std::string(9000, 'x') + R"("}],"model":"n"})";
+  TestClient client = mesh.connect();
+  client.send(chat(body).substr(0, 5000));
+  EXPECT_EQ(mesh.engine().asked(), 1u);
+  client.send(chat(body).substr(5000));
+  expect_error(client.answer(), 400, "invalid_field");
+}
+
+TEST(Refusal, AnthropicClientsGetTheirOwnForm) {
+  TestMesh mesh;
+  const TestAnswer answer = mesh.ask(post("/v1/messages", R"({"model":"x","messages":[]})"));
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_TRUE(answer.body.starts_with(R"({"type":"error","error":{"type":"not_found_error")"))
+      << answer.body;
+  EXPECT_TRUE(answer.has(R"("request_id":)"));
+}
+
+TEST(Refusal, Http10GetsAnAnswerItUnderstands) {
+  TestMesh mesh;
+  mesh.engine().answers(sse_answer({delta("a"), kDone}));
+  TestClient client = mesh.connect();
+  client.send(fmt::format("POST /v1/chat/completions HTTP/1.0\r\ncontent-length: {}\r\n\r\n{}",
+                          kStreamBody.size(), kStreamBody));
+  mesh.world.run_for(1s);
+  EXPECT_TRUE(client.closed());
+  EXPECT_EQ(client.input.find("chunked"), std::string::npos);
+  EXPECT_TRUE(client.input.ends_with("\r\n\r\n" + delta("a") + kDone)) << client.input;
+}
+
+TEST(Refusal, ModelsAreListedAndFound) {
+  TestMesh mesh;
+  const TestAnswer list = mesh.ask("GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n");
+  EXPECT_EQ(list.status, 200);
+  EXPECT_TRUE(list.has(R"("id":"m")"));
+  EXPECT_EQ(mesh.ask("GET /v1/models/m HTTP/1.1\r\nhost: x\r\n\r\n").status, 200);
+  expect_error(mesh.ask("GET /v1/models/mm HTTP/1.1\r\nhost: x\r\n\r\n"), 404, "model_not_found");
+  mesh.endpoint(0).state = EndpointState::kDown;
+  mesh.publish();
+  EXPECT_FALSE(mesh.ask("GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").has(R"("id":"m")"));
+}
+
+TEST(Refusal, ConnectionsOverTheLimitAreReset) {
+  config::Settings settings;
+  settings.connections_max = 1;
+  TestMesh mesh(1, settings);
+  TestClient first = mesh.connect(), second = mesh.connect();
+  EXPECT_TRUE(second.closed());
+  EXPECT_FALSE(first.closed());
+  EXPECT_TRUE(mesh.counted("infermesh_connections_refused_total 1"));
+}
+
+}  // namespace
+}  // namespace infermesh::data

@@ -1,0 +1,53 @@
+#include "data/server/route_table.h"
+
+#include <gtest/gtest.h>
+
+namespace infermesh::data {
+namespace {
+
+TEST(RouteTable, EveryInferenceRouteIsAPostWithItsApi) {
+  std::size_t inference = 0;
+  for (const Route& route : route_table()) {
+    if (route.action != Action::kInference) continue;
+    ++inference;
+    EXPECT_EQ(route.method, "POST");
+    const RouteMatch match = find_route("POST", route.path);
+    ASSERT_EQ(match.status, RouteStatus::kFound) << route.path;
+    EXPECT_EQ(match.route, &route);
+  }
+  EXPECT_EQ(inference, 13u);
+}
+
+TEST(RouteTable, AllBasesLeadToTheSameRoute) {
+  for (const char* path : {"/v1/chat/completions", "/chat/completions",
+                           "/openai/v1/chat/completions", "/anthropic/v1/chat/completions"}) {
+    const RouteMatch match = find_route("POST", path);
+    ASSERT_EQ(match.status, RouteStatus::kFound) << path;
+    EXPECT_EQ(match.route->path, "/v1/chat/completions");
+  }
+}
+
+TEST(RouteTable, ModelIdsMayHoldSlashes) {
+  const RouteMatch match = find_route("GET", "/v1/models/org/name");
+  ASSERT_EQ(match.status, RouteStatus::kFound);
+  EXPECT_EQ(match.route->action, Action::kModelGet);
+  EXPECT_EQ(match.rest, "org/name");
+  EXPECT_EQ(find_route("GET", "/models/a").rest, "a");
+}
+
+TEST(RouteTable, AWrongMethodNamesTheRightOnes) {
+  const RouteMatch match = find_route("PUT", "/v1/chat/completions");
+  EXPECT_EQ(match.status, RouteStatus::kWrongMethod);
+  EXPECT_EQ(match.allow, "POST");
+  EXPECT_EQ(find_route("POST", "/v1/models").allow, "GET");
+}
+
+TEST(RouteTable, OtherPathsAreUnknown) {
+  for (const char* path :
+       {"/", "/v1", "/v1/", "/v1/models/", "/v1/chat", "/v1/chat/completions/", "*"}) {
+    EXPECT_EQ(find_route("POST", path).status, RouteStatus::kUnknownPath) << path;
+  }
+}
+
+}  // namespace
+}  // namespace infermesh::data

@@ -1,0 +1,69 @@
+// Shard: what the exchanges of one event loop share. Everything in it is used on that loop only,
+// but for what it borrows: the LoadTable and the PrefixIndex are shared with the other shards by
+// design, the MeshView is replaced whole.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/rng.h"
+#include "config/settings.gen.h"
+#include "core/health/retry.h"
+#include "core/model/decision.h"
+#include "core/model/load_table.h"
+#include "core/model/mesh_view.h"
+#include "core/prefix/prefix_index.h"
+#include "core/route/route_state.h"
+#include "data/shard/admission.h"
+#include "data/shard/decision_ring.h"
+#include "data/shard/meter.h"
+#include "data/stream/upstream_pool.h"
+#include "obs/log.h"
+#include "port/loop.h"
+
+namespace infermesh::data {
+
+class Shard {
+ public:
+  struct Borrowed {
+    port::Loop& loop;
+    const config::Settings& settings;
+    LoadTable& loads;
+    prefix::PrefixIndex& prefixes;
+    obs::MetricSet& metrics;
+    obs::AccessLog* access_log;  // null: off
+    obs::Log& log;
+    std::function<void(const Outcome&)>
+        report;  // to the signal loop; called for what its health machines must know
+  };
+  explicit Shard(Borrowed borrowed);
+
+  void set_view(MeshViewPtr published);
+  void report_outcome(const Outcome& outcome);
+  health::RetryBudget& retry_budget(const Pool& pool);
+
+  port::Loop& loop;
+  const config::Settings& settings;
+  LoadTable& loads;
+  prefix::PrefixIndex& prefixes;
+  obs::Log& log;
+  Meter meter;
+  MeshViewPtr view;  // never null
+  Rng rng;
+  route::RouteState route_state;
+  UpstreamPool upstream;
+  Admission admission;
+  DecisionRing decisions;
+  std::vector<char> scratch;  // for one read at a time, never across a wait
+  bool draining = false;      // requests are finished, connections end
+
+ private:
+  std::function<void(const Outcome&)> report_;
+  std::unordered_map<PoolId, health::RetryBudget> retry_budgets_;
+  std::unordered_map<EndpointId, Instant>
+      troubled_;  // endpoints whose successes the health machines must see, until when
+};
+
+}  // namespace infermesh::data

@@ -1,0 +1,73 @@
+#include "data/stream/upstream_pool.h"
+
+#include <algorithm>
+
+namespace infermesh::data {
+
+UpstreamPool::UpstreamPool(port::Loop& loop, Limits limits)
+    : loop_(loop), limits_(limits), expiry_([this] { expire(); }) {}
+
+UpstreamConnectionPtr UpstreamPool::take(const Endpoint& endpoint) {
+  const auto found = idle_.find(endpoint.id);
+  if (found == idle_.end()) return nullptr;
+  auto& connections = found->second;
+  while (!connections.empty()) {
+    UpstreamConnectionPtr connection = std::move(connections.back());
+    connections.pop_back();
+    // An id may have passed to another engine since.
+    if (connection->authority != endpoint.authority) continue;
+    connection->stream.when_disturbed(nullptr);
+    connection->reused = true;
+    return connection;
+  }
+  return nullptr;
+}
+
+port::Task<Result<UpstreamConnectionPtr>> UpstreamPool::connect(const Endpoint& endpoint,
+                                                                Instant deadline) {
+  const EndpointId id = endpoint.id;
+  std::string authority = endpoint.authority;
+  auto stream = co_await loop_.connect(endpoint.host, endpoint.port, deadline);
+  if (!stream) co_return std::unexpected(stream.error());
+  auto connection = std::make_unique<UpstreamConnection>(std::move(*stream));
+  connection->endpoint = id;
+  connection->authority = std::move(authority);
+  co_return connection;
+}
+
+void UpstreamPool::give_back(UpstreamConnectionPtr connection) {
+  auto& connections = idle_[connection->endpoint];
+  if (connections.size() >= limits_.idle_per_endpoint_max) return;
+  UpstreamConnection* raw = connection.get();
+  raw->idle_since = loop_.now();
+  raw->stream.attach(nullptr);
+  raw->stream.when_disturbed([this, raw, id = raw->endpoint] { drop(id, raw); });
+  raw->stream.expect_read();
+  connections.push_back(std::move(connection));
+  if (!expiry_.armed()) loop_.arm(expiry_, loop_.now() + limits_.idle_timeout);
+}
+
+void UpstreamPool::drop(EndpointId endpoint, const UpstreamConnection* connection) {
+  auto& connections = idle_[endpoint];
+  std::erase_if(connections, [&](const auto& entry) { return entry.get() == connection; });
+}
+
+void UpstreamPool::expire() {
+  const Instant oldest = loop_.now() - limits_.idle_timeout;
+  Instant next = kNever;
+  for (auto& [id, connections] : idle_) {
+    std::erase_if(connections, [&](const auto& entry) { return entry->idle_since <= oldest; });
+    for (const auto& entry : connections)
+      next = std::min(next, entry->idle_since + limits_.idle_timeout);
+  }
+  std::erase_if(idle_, [](const auto& entry) { return entry.second.empty(); });
+  loop_.arm(expiry_, next);
+}
+
+std::size_t UpstreamPool::idle() const {
+  std::size_t count = 0;
+  for (const auto& [id, connections] : idle_) count += connections.size();
+  return count;
+}
+
+}  // namespace infermesh::data
