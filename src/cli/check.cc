@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/json/parse.hpp>
 #include <cmath>
+#include <span>
 
 #include "base/text.h"
 #include "cli/files.h"
@@ -21,11 +22,54 @@ constexpr double kClockDriftMs = 5'000;
 enum class Result : std::uint8_t { kOk, kWarning, kFailure };
 constexpr std::array<std::string_view, 3> kResultNames{"ok", "warning", "failure"};
 
+// Sections of docs/guide/troubleshooting.md.
+enum class Topic : std::uint8_t {
+  kNone,
+  kWrongSettings,
+  kNoMesh,
+  kVersions,
+  kNotReady,
+  kClock,
+  kRefusedObjects,
+  kListener,
+  kNoEngine,
+  kRefused,
+  kUnauthorized,
+  kJoining,
+  kDraining,
+  kEjected,
+  kStaleLoad,
+  kNoModel,
+  kNoHealthyBackend,
+};
+constexpr std::array<std::string_view, 17> kTopics{"",
+                                                   "wrong-settings",
+                                                   "no-mesh",
+                                                   "versions",
+                                                   "not-ready",
+                                                   "clock",
+                                                   "refused-objects",
+                                                   "listener",
+                                                   "no-engine",
+                                                   "refused",
+                                                   "unauthorized",
+                                                   "joining",
+                                                   "draining",
+                                                   "ejected",
+                                                   "stale-load",
+                                                   "no-model",
+                                                   "no-healthy-backend"};
+
+struct Advice {
+  Topic topic = Topic::kNone;
+  std::string hint;  // what to try
+};
+
 struct Check {
   std::string category;
   Result result = Result::kOk;
   std::string sentence;
-  std::string hint;  // what to try; empty when all is well
+  Advice advice;  // empty when all is well
 };
 
 class Doctor {
@@ -37,11 +81,11 @@ class Doctor {
     const auto status = session_.get("/api/status");
     if (!status) {
       add("mesh", Result::kFailure, fmt::format("{}: {}", status.error().what, status.error().why),
-          status.error().next);
+          {Topic::kNoMesh, status.error().next});
       return in_order();
     }
-    add("mesh", Result::kOk,
-        fmt::format("{} answers, version {}", session_.admin().url, text(*status, "version")), "");
+    well("mesh",
+         fmt::format("{} answers, version {}", session_.admin().url, text(*status, "version")));
     check_versions(*status);
     check_readiness();
     check_clock(*status);
@@ -54,8 +98,11 @@ class Doctor {
   }
 
  private:
-  void add(std::string_view category, Result result, std::string sentence, std::string hint) {
-    checks_.push_back({std::string(category), result, std::move(sentence), std::move(hint)});
+  void add(std::string_view category, Result result, std::string sentence, Advice advice) {
+    checks_.push_back({std::string(category), result, std::move(sentence), std::move(advice)});
+  }
+  void well(std::string_view category, std::string sentence) {
+    add(category, Result::kOk, std::move(sentence), {});
   }
 
   // What is well comes before what is not, within each category.
@@ -77,10 +124,10 @@ class Doctor {
 
   void check_files() {
     for (const FileReport& report : reports_of_files(session_)) {
-      if (report.problems.empty()) add("configuration", Result::kOk, report.summary, "");
+      if (report.problems.empty()) well("configuration", report.summary);
       for (const std::string& problem : report.problems) {
         add("configuration", Result::kFailure, problem,
-            "correct that line; infermesh config validate looks again");
+            {Topic::kWrongSettings, "correct that line; infermesh config validate looks again"});
       }
     }
   }
@@ -90,7 +137,7 @@ class Doctor {
     if (mesh == session_.io().version) return;
     add("mesh", Result::kWarning,
         fmt::format("this command is {}, the mesh is {}", session_.io().version, mesh),
-        "use the same version on both sides");
+        {Topic::kVersions, "use the same version on both sides"});
   }
 
   void check_readiness() {
@@ -100,11 +147,11 @@ class Doctor {
     boost::system::error_code failed;
     const json::value body = json::parse(answer->body, failed);
     if (failed) return;
-    if (answer->status == 200) return add("mesh", Result::kOk, "it is ready for traffic", "");
+    if (answer->status == 200) return well("mesh", "it is ready for traffic");
     for (const json::value& check : array(body, "checks")) {
       if (flag(check, "ok")) continue;
       add("mesh", Result::kFailure, fmt::format("it is not ready: {}", text(check, "detail")),
-          "infermesh status");
+          {Topic::kNotReady, "infermesh status"});
     }
   }
 
@@ -116,10 +163,9 @@ class Doctor {
     const double day = 86'400;
     double apart = std::abs(*there - *here);
     apart = std::min(apart, day - apart) * 1e3;
-    if (apart <= kClockDriftMs)
-      return add("mesh", Result::kOk, "its clock agrees with this machine's", "");
+    if (apart <= kClockDriftMs) return well("mesh", "its clock agrees with this machine's");
     add("mesh", Result::kWarning, fmt::format("its clock is {} off this machine's", millis(apart)),
-        "is time kept on both? try: timedatectl");
+        {Topic::kClock, "is time kept on both? try: timedatectl"});
   }
 
   static std::optional<double> seconds_of(const std::string& time) {
@@ -138,9 +184,9 @@ class Doctor {
     for (const json::value& problem : array(status, "problems")) {
       if (text(problem, "kind") != "objects") continue;
       return add("objects", Result::kFailure, fmt::format("{}: {}", path, text(problem, "what")),
-                 text(problem, "next"));
+                 {Topic::kRefusedObjects, text(problem, "next")});
     }
-    add("objects", Result::kOk, fmt::format("the objects in {} are in use", path), "");
+    well("objects", fmt::format("the objects in {} are in use", path));
   }
 
   void check_listeners(const json::value& status) {
@@ -153,32 +199,36 @@ class Doctor {
       const auto answer = session_.client().call(
           {host, address->port, "GET", "/v1/models", "", session_.timeout()});
       if (answer && answer->status == 200) {
-        add("listeners", Result::kOk, fmt::format("http://{}/v1/models answers", listener), "");
+        well("listeners", fmt::format("http://{}/v1/models answers", listener));
         continue;
       }
       const auto why = answer ? fmt::format("status {}", answer->status) : answer.error().detail;
       add("listeners", Result::kFailure,
           fmt::format("http://{}/v1/models does not answer from here: {}", listener, why),
-          fmt::format("a firewall, or another network? try: curl http://{}/v1/models", listener));
+          {Topic::kListener,
+           fmt::format("a firewall, or another network? try: curl http://{}/v1/models", listener)});
     }
   }
 
   void check_engines(const json::array& engines) {
     if (engines.empty()) {
       return add("engines", Result::kFailure, "no engine is known",
-                 "name one: infermesh up --engine http://HOST:PORT");
+                 {Topic::kNoEngine, "name one: infermesh up --engine http://HOST:PORT"});
     }
-    std::size_t well = 0;
+    std::size_t healthy = 0;
     for (const json::value& engine : engines) {
       const std::size_t before = checks_.size();
       check_engine(engine);
-      if (checks_.size() == before) ++well;
+      if (checks_.size() == before) ++healthy;
     }
-    if (well == 0) return;
-    add("engines", Result::kOk,
-        fmt::format("{} {}", plural(static_cast<double>(well), "engine"),
-                    well == 1 ? "answers" : "answer"),
-        "");
+    if (healthy == 0) return;
+    well("engines", fmt::format("{} {}", plural(static_cast<double>(healthy), "engine"),
+                                healthy == 1 ? "answers" : "answer"));
+  }
+
+  // A key that is missing looks like an engine that is not well.
+  static Topic topic_of(std::string_view reason, Topic otherwise) {
+    return reason.find("api_key_env") == std::string_view::npos ? otherwise : Topic::kUnauthorized;
   }
 
   void check_engine(const json::value& engine) {
@@ -192,34 +242,38 @@ class Doctor {
     if (state == "down") {
       add("engines", Result::kFailure,
           fmt::format("{} at {} is down for {}{}", name, url, since, because),
-          fmt::format("is the server running? try: curl -i {}{}", url, path));
+          {topic_of(reason, Topic::kRefused),
+           fmt::format("is the server running? try: curl -i {}{}", url, path)});
     } else if (state == "suspect" || state == "joining") {
       add("engines", Result::kWarning,
           fmt::format("{} at {} is {} for {}{}", name, url, state, since, because),
-          fmt::format("is it loading or overloaded? try: curl -i {}{}", url, path));
+          {topic_of(reason, Topic::kJoining),
+           fmt::format("is it loading or overloaded? try: curl -i {}{}", url, path)});
     } else if (state == "draining") {
       add("engines", Result::kWarning,
           fmt::format("{} is draining for {}: it takes no new requests", name, since),
-          fmt::format("infermesh undrain {}", name));
+          {Topic::kDraining, fmt::format("infermesh undrain {}", name)});
     }
     for (const json::value& ejection : array(engine, "ejections")) {
       add("engines", Result::kWarning,
           fmt::format("{} is taken out for {}: {}", name, text(ejection, "model"),
                       text(ejection, "reason")),
-          fmt::format("infermesh explain engine {}", name));
+          {Topic::kEjected, fmt::format("infermesh explain engine {}", name)});
     }
     const auto old = number(member(engine, "reported"), "age_ms");
     if (state == "ready" && old && *old > kStaleMs) {
       add("engines", Result::kWarning,
           fmt::format("the load figures of {} are {} old", name, age(old)),
-          fmt::format("does its metrics page answer? try: curl -i {}/metrics", url));
+          {Topic::kStaleLoad,
+           fmt::format("does its metrics page answer? try: curl -i {}/metrics", url)});
     }
   }
 
   void check_models(const json::array& models) {
     if (models.empty()) {
-      return add("models", Result::kFailure, "no model is served",
-                 "an engine tells its models once it is ready: infermesh engines");
+      return add(
+          "models", Result::kFailure, "no model is served",
+          {Topic::kNoModel, "an engine tells its models once it is ready: infermesh engines"});
     }
     std::size_t served = 0;
     for (const json::value& model : models) {
@@ -228,14 +282,13 @@ class Doctor {
         continue;
       }
       add("models", Result::kFailure,
-          fmt::format("{} has no engine that is ready", text(model, "name")), "infermesh engines");
+          fmt::format("{} has no engine that is ready", text(model, "name")),
+          {Topic::kNoHealthyBackend, "infermesh engines"});
     }
     if (served == 0) return;
-    add("models", Result::kOk,
-        fmt::format("{}{} can be asked for",
-                    served == models.size() ? "" : fmt::format("{} of ", served),
-                    plural(static_cast<double>(models.size()), "model")),
-        "");
+    well("models", fmt::format("{}{} can be asked for",
+                               served == models.size() ? "" : fmt::format("{} of ", served),
+                               plural(static_cast<double>(models.size()), "model")));
   }
 
   Session& session_;
@@ -258,7 +311,12 @@ json::value report_json(const std::vector<Check>& checks) {
         {"category", check.category},
         {"result", kResultNames[static_cast<std::size_t>(check.result)]},
         {"description", check.sentence},
-        {"hint", check.hint.empty() ? json::value(nullptr) : json::value(check.hint)}});
+        {"hint", check.advice.hint.empty() ? json::value(nullptr) : json::value(check.advice.hint)},
+        {"see",
+         check.advice.topic == Topic::kNone
+             ? json::value(nullptr)
+             : json::value(fmt::format("docs/guide/troubleshooting.md#{}",
+                                       kTopics[static_cast<std::size_t>(check.advice.topic)]))}});
   }
   return json::object{{"success", success}, {"checks", std::move(out)}};
 }
@@ -280,6 +338,9 @@ std::string report_text(const json::value& report, const Page& page, Format) {
     if (const auto hint = text(check, "hint"); !hint.empty()) {
       out += fmt::format("      {}\n", wrap(hint, room == 0 ? 0 : room - 2, 6));
     }
+    if (const auto see = text(check, "see"); !see.empty()) {
+      out += fmt::format("      {}\n", page.paint(Tone::kDim, "see " + see));
+    }
   }
   const std::size_t failures = count_of(report, "failure");
   const std::size_t warnings = count_of(report, "warning");
@@ -291,6 +352,10 @@ std::string report_text(const json::value& report, const Page& page, Format) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> check_topics() {
+  return std::span(kTopics).subspan(1);
+}
 
 int run_check(Session& session) {
   View view;

@@ -2,6 +2,9 @@
 // it has to say.
 #pragma once
 
+#include <span>
+#include <string_view>
+
 namespace infermesh::cli {
 
 class Session;
@@ -12,6 +15,7 @@ int run_models(Session& session);
 int run_pools(Session& session);
 int run_explain(Session& session);
 int run_check(Session& session);
+std::span<const std::string_view> check_topics();  // sections of docs/guide/troubleshooting.md
 int run_route_test(Session& session);
 int run_drain(Session& session);
 int run_undrain(Session& session);

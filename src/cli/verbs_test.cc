@@ -1,8 +1,12 @@
 // What verbs do beside printing: errors and exit codes, --watch, drains, files, completions.
 #include <gtest/gtest.h>
 
+#include <boost/json/parse.hpp>
+
 #include "cli/completion.h"
 #include "cli/help.h"
+#include "cli/json_read.h"
+#include "cli/verbs.h"
 #include "cli/world_test.h"
 
 namespace infermesh::cli {
@@ -288,6 +292,28 @@ TEST(Check, LooksAtFilesToo) {
   world.files["infermesh.yaml"] = "shards: many\n";
   EXPECT_EQ(world.run({"check", "--config", "infermesh.yaml"}), 1);
   EXPECT_TRUE(world.out.starts_with("configuration\n  × infermesh.yaml:1:")) << world.out;
+}
+
+TEST(Check, EverySectionItSendsPeopleToIsInTheGuide) {
+  const std::string guide = read_text(source_path("docs/guide/troubleshooting.md"));
+  EXPECT_GE(check_topics().size(), 16U);
+  for (const std::string_view topic : check_topics()) {
+    EXPECT_NE(guide.find("\n## " + std::string(topic) + "\n"), std::string::npos) << topic;
+  }
+}
+
+TEST(Check, EveryFailureAndWarningSendsToTheGuide) {
+  World world;
+  world.run({"check", "-o", "json"});
+  const json::value report = json::parse(world.out);
+  std::size_t sent = 0;
+  for (const json::value& check : array(report, "checks")) {
+    const bool ok = text(check, "result") == "ok";
+    EXPECT_EQ(text(check, "see").empty(), ok) << text(check, "description");
+    EXPECT_EQ(text(check, "hint").empty(), ok) << text(check, "description");
+    if (!ok) ++sent;
+  }
+  EXPECT_EQ(sent, 5U);
 }
 
 TEST(ConfigValidate, NeedsSomethingToLookAt) {

@@ -56,6 +56,7 @@ _infermesh() {
         '--engine=[An engine to route to, http\://HOST\:PORT without a path.]:URL: ' \
         '--discover=[Whether engines are looked for on this machine'\''s loopback.]:auto|on|off:(auto on off)' \
         '--discover-ports=[The loopback ports looked at\: the runtimes'\'' own defaults.]:PORT,PORT: ' \
+        '--discover-forget-after=[An engine that was looked for and found is forgotten when it has been down this long.]:TIME: ' \
         '--poll-interval-min=[How often an engine with requests in flight is asked for its load.]:TIME: ' \
         '--poll-interval-max=[How often an idle or unreachable engine is asked.]:TIME: ' \
         '--poll-timeout=[How long an engine may take to answer one poll before the poll counts as failed.]:TIME: ' \
@@ -109,6 +110,7 @@ _infermesh() {
         '--engine=[An engine to route to, http\://HOST\:PORT without a path.]:URL: ' \
         '--discover=[Whether engines are looked for on this machine'\''s loopback.]:auto|on|off:(auto on off)' \
         '--discover-ports=[The loopback ports looked at\: the runtimes'\'' own defaults.]:PORT,PORT: ' \
+        '--discover-forget-after=[An engine that was looked for and found is forgotten when it has been down this long.]:TIME: ' \
         '--poll-interval-min=[How often an engine with requests in flight is asked for its load.]:TIME: ' \
         '--poll-interval-max=[How often an idle or unreachable engine is asked.]:TIME: ' \
         '--poll-timeout=[How long an engine may take to answer one poll before the poll counts as failed.]:TIME: ' \
@@ -255,6 +257,7 @@ _infermesh() {
         '--engine=[An engine to route to, http\://HOST\:PORT without a path.]:URL: ' \
         '--discover=[Whether engines are looked for on this machine'\''s loopback.]:auto|on|off:(auto on off)' \
         '--discover-ports=[The loopback ports looked at\: the runtimes'\'' own defaults.]:PORT,PORT: ' \
+        '--discover-forget-after=[An engine that was looked for and found is forgotten when it has been down this long.]:TIME: ' \
         '--poll-interval-min=[How often an engine with requests in flight is asked for its load.]:TIME: ' \
         '--poll-interval-max=[How often an idle or unreachable engine is asked.]:TIME: ' \
         '--poll-timeout=[How long an engine may take to answer one poll before the poll counts as failed.]:TIME: ' \
