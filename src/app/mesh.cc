@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,6 +15,7 @@
 
 #include "app/version.h"
 #include "config/objects.h"
+#include "core/model/engine_url.h"
 
 namespace infermesh::app {
 namespace {
@@ -51,7 +54,16 @@ signal::KeeperSettings keeper_settings(const config::Settings& settings) {
   keeper.poll.timeout = settings.poll_timeout;
   keeper.pool_default = config::default_pool(settings);
   keeper.policy_default = config::default_policy(settings);
+  keeper.forget_after = settings.discover_forget_after;
   return keeper;
+}
+
+// Whether a loopback URL is this listener, which may take all addresses.
+bool is_listener(const std::string& listener, const EngineUrl& url) {
+  const auto address = split_host_port(listener, PortRule::kRequired);
+  if (!address || address->port != url.port) return false;
+  constexpr std::array<std::string_view, 5> kReached{"", "0.0.0.0", "::", "127.0.0.1", "localhost"};
+  return std::find(kReached.begin(), kReached.end(), address->host) != kReached.end();
 }
 
 std::string join_ports(const std::vector<std::uint16_t>& ports) {
@@ -200,11 +212,14 @@ void Mesh::discover() {
   discovery_ = std::make_unique<signal::Discovery>(
       loop_, discovery,
       [this](const std::string& url) {
-        return keeper_->knows(url) || url.ends_with(process_.inference_listeners.front()) ||
-               url.ends_with(process_.admin_listeners.front());
+        const auto address = parse_engine_url(url);
+        return keeper_->knows(url) ||
+               (address && (is_listener(process_.inference_listeners.front(), *address) ||
+                            is_listener(process_.admin_listeners.front(), *address)));
       },
       [this](const signal::DiscoveredEngine& found) {
-        const auto added = keeper_->add_engine(found.name, found.url, found.finding.runtime);
+        const auto added = keeper_->add_engine(found.name, found.url, found.finding.runtime,
+                                               signal::Origin::kDiscovered);
         if (!added) log_.warn(loop_.wall_now(), added.error().detail);
       });
 }

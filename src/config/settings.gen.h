@@ -40,6 +40,7 @@ struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   std::vector<std::string> engine;
   Discover discover = Discover::kAuto;
   std::vector<std::uint16_t> discover_ports{8000, 8080, 9931, 11434, 23333, 30000};
+  Duration discover_forget_after = 5min;
   Duration poll_interval_min = 100ms;
   Duration poll_interval_max = 2s;
   Duration poll_timeout = 2s;
@@ -100,6 +101,7 @@ enum class SettingId : std::uint8_t {
   kEngine,
   kDiscover,
   kDiscoverPorts,
+  kDiscoverForgetAfter,
   kPollIntervalMin,
   kPollIntervalMax,
   kPollTimeout,
@@ -134,6 +136,6 @@ enum class SettingId : std::uint8_t {
   kEjectedShareMax,
   kAdmin,
 };
-constexpr std::size_t kSettings = 50;
+constexpr std::size_t kSettings = 51;
 
 }  // namespace infermesh::config

@@ -72,6 +72,25 @@ def test_what_was_found_and_dies_is_down_and_comes_back(start, fake):
     mesh.wait_ready(1)
 
 
+def test_what_was_found_and_is_gone_for_a_while_is_forgotten(start, fake):
+    one, stays = fake("one"), fake("stays")
+    mesh = up(start, [one.port, stays.port], discover_forget_after="1s")
+    mesh.wait_ready(2)
+    one.die()
+    eventually(lambda: len(mesh.engines()) == 1, "it is forgotten")
+    assert "one" not in [model["name"] for model in mesh.status()["models"]]
+    one.listen_again()
+    mesh.wait_ready(2)
+
+
+def test_a_mesh_takes_neither_itself_nor_another_mesh(start, fake):
+    one = fake()
+    other = up(start, [one.port])
+    mesh = up(start, [other.address[1], one.port], listen="0.0.0.0:0")
+    mesh.wait_ready(1)
+    assert [found["url"] for found in mesh.engines().values()] == [one.url]
+
+
 def test_something_else_on_the_port_is_not_taken(start, fake):
     one = fake()
     one.poll_reply = fe.body_reply(b"<html>a web page</html>", "text/html")

@@ -76,6 +76,7 @@ void reply_models(Shard& shard, Reply& reply, const Route& route, std::string_vi
   }
   reply.begin(200, body.size());
   reply.header("content-type", "application/json");
+  reply.header("server", "infermesh");  // so that no mesh takes another for an engine
   stamp_request_id(reply, std::nullopt, start);
   reply.finish(body);
 }

@@ -172,6 +172,7 @@ TEST(Refusal, ModelsAreListedAndFound) {
   const TestAnswer list = mesh.ask("GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n");
   EXPECT_EQ(list.status, 200);
   EXPECT_TRUE(list.has(R"("id":"m")"));
+  EXPECT_TRUE(list.has("server: infermesh\r\n")) << "no mesh may take another for an engine";
   EXPECT_EQ(mesh.ask("GET /v1/models/m HTTP/1.1\r\nhost: x\r\n\r\n").status, 200);
   expect_error(mesh.ask("GET /v1/models/mm HTTP/1.1\r\nhost: x\r\n\r\n"), 404, "model_not_found");
   mesh.endpoint(0).state = EndpointState::kDown;

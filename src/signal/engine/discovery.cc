@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <set>
 #include <utility>
 
 #include "base/text.h"
@@ -23,7 +22,7 @@ class DiscoveryTask {
         timer_([this] { wake_.set(); }) {}
 
   static port::Task<void> run(std::shared_ptr<DiscoveryTask> self) {
-    while (!self->stopped_ && self->found_.size() < kDiscoveredMax) {
+    while (!self->stopped_) {
       for (const std::uint16_t port : self->settings_.ports) {
         if (self->due(port)) co_await self->look(port);
         if (self->stopped_) co_return;
@@ -45,7 +44,7 @@ class DiscoveryTask {
   }
 
   bool due(std::uint16_t port) const {
-    if (found_.contains(port) || is_known_(url_of(port))) return false;
+    if (is_known_(url_of(port))) return false;
     const auto other = look_again_.find(port);
     return other == look_again_.end() || other->second <= loop_.now();
   }
@@ -67,8 +66,8 @@ class DiscoveryTask {
       look_again_[port] = loop_.now() + settings_.other_interval;
       co_return;
     }
-    found_.insert(port);
     on_found_({fmt::format("{}-{}", finding.product, port), url_of(port), finding});
+    if (!is_known_(url_of(port))) look_again_[port] = loop_.now() + settings_.other_interval;
   }
 
   port::Loop& loop_;
@@ -78,7 +77,6 @@ class DiscoveryTask {
   port::Wakeup wake_;
   port::Timer timer_;
   HttpProbe* probe_ = nullptr;  // the one at work
-  std::set<std::uint16_t> found_;
   std::map<std::uint16_t, Instant> look_again_;
   bool stopped_ = false;
 };

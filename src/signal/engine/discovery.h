@@ -1,6 +1,7 @@
 // Discovery: zero configuration. Looks at the default loopback ports of the runtimes every few
-// seconds, one port after the other, and reports each engine it finds once. It goes on looking for
-// others. Lives on the signal loop; stops when destroyed.
+// seconds, one port after the other, and reports each engine it finds that is not known. It goes on
+// looking, so that one that was forgotten is reported when it is there again. Lives on the signal
+// loop; stops when destroyed.
 //
 // Care: a port that refuses costs one connect a round; one that answers as something else is looked
 // at again only after `other_interval`; routers, this program's own listeners included, are never
@@ -18,14 +19,13 @@
 
 namespace infermesh::signal {
 
-constexpr std::size_t kDiscoveredMax = 64;  // engines found; it stops looking then
-
 struct DiscoverySettings {
   std::string host = "127.0.0.1";
   std::vector<std::uint16_t> ports{8000, 8080, 9931, 11434, 23333, 30000};
-  Duration interval = 2s;         // between rounds
-  Duration timeout = 500ms;       // of one GET
-  Duration other_interval = 30s;  // until a server that is no engine is looked at again
+  Duration interval = 2s;    // between rounds
+  Duration timeout = 500ms;  // of one GET
+  Duration other_interval =
+      30s;  // until a server that is no engine, or not wanted, is looked at again
 };
 
 struct DiscoveredEngine {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "port/fake/scripted_server.h"
 #include "port/fake/world.h"
 #include "wire/engine/testdata/fixture.h"
@@ -16,7 +18,8 @@ using port::fake::World;
 struct Scene {
   World world;
   std::vector<DiscoveredEngine> found;
-  std::string known;
+  std::set<std::string> known;
+  bool takes = true;
   std::unique_ptr<Discovery> discovery;
 
   ~Scene() {
@@ -25,8 +28,12 @@ struct Scene {
   }
   void start() {
     discovery = std::make_unique<Discovery>(
-        world.loop(), DiscoverySettings{}, [this](const std::string& url) { return url == known; },
-        [this](const DiscoveredEngine& engine) { found.push_back(engine); });
+        world.loop(), DiscoverySettings{},
+        [this](const std::string& url) { return known.contains(url); },
+        [this](const DiscoveredEngine& engine) {
+          found.push_back(engine);
+          if (takes) known.insert(engine.url);
+        });
   }
   std::unique_ptr<ScriptedServer> serve(std::uint16_t port, std::string_view models) {
     auto server = std::make_unique<ScriptedServer>(world, "127.0.0.1", port);
@@ -63,9 +70,33 @@ TEST(Discovery, ReportsOnceAndGoesOnLooking) {
   EXPECT_EQ(scene.found[1].name, "llama.cpp-8080");
 }
 
+TEST(Discovery, ReportsAnEngineAgainOnceItIsForgotten) {
+  Scene scene;
+  auto vllm = scene.serve(8000, "vllm/models.http");
+  scene.start();
+  scene.world.settle();
+  ASSERT_EQ(scene.found.size(), 1u);
+  vllm.reset();
+  scene.known.clear();
+  scene.world.run_for(10s);
+  EXPECT_EQ(scene.found.size(), 1u);
+  vllm = scene.serve(8000, "vllm/models.http");
+  scene.world.run_for(3s);
+  EXPECT_EQ(scene.found.size(), 2u);
+}
+
+TEST(Discovery, DoesNotPressAnEngineThatIsNotWanted) {
+  Scene scene;
+  scene.takes = false;
+  const auto vllm = scene.serve(8000, "vllm/models.http");
+  scene.start();
+  scene.world.run_for(59s);
+  EXPECT_EQ(scene.found.size(), 2u);
+}
+
 TEST(Discovery, LeavesKnownAddressesAlone) {
   Scene scene;
-  scene.known = "http://127.0.0.1:8000";
+  scene.known = {"http://127.0.0.1:8000"};
   const auto own = scene.serve(8000, "vllm/models.http");
   scene.start();
   scene.world.run_for(10s);

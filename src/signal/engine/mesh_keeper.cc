@@ -104,7 +104,7 @@ Result<void> MeshKeeper::set_objects(ObjectSet objects) {
 }
 
 Result<void> MeshKeeper::add_engine(std::string name, std::string_view url,
-                                    std::optional<Runtime> runtime) {
+                                    std::optional<Runtime> runtime, Origin origin) {
   const auto address = parse_engine_url(url);
   if (!address) return std::unexpected(address.error());
   if (roster_.knows_place(place_of(*address))) {
@@ -118,7 +118,7 @@ Result<void> MeshKeeper::add_engine(std::string name, std::string_view url,
                 fmt::format("{} engines were found already, which is the limit", kFoundMax));
   }
   WantedEngine engine = wanted_at(name, *address, runtime, "");
-  found_.emplace(std::move(name), std::move(engine));
+  found_.emplace(std::move(name), FoundEngine{std::move(engine), origin});
   watch_engines();
   return {};
 }
@@ -140,7 +140,7 @@ std::vector<WantedEngine> MeshKeeper::wanted_engines() const {
     places.insert(wanted.back().place);
   }
   for (const auto& [name, engine] : found_) {
-    if (!places.contains(engine.place)) wanted.push_back(engine);
+    if (!places.contains(engine.wanted.place)) wanted.push_back(engine.wanted);
   }
   return wanted;
 }
@@ -154,6 +154,7 @@ void MeshKeeper::watch_engines() {
     tell(EventKind::kEngineAdded, name,
          fmt::format("engine {} at {} is watched", name, roster_.find(name)->url));
   }
+  forget_due_ = std::min(forget_due_, loop_.now() + settings_.forget_after);
   changed(Urgency::kNow);
 }
 
@@ -173,6 +174,9 @@ void MeshKeeper::change_health(const std::string& name, EngineRecord& record,
   tell(EventKind::kEngineState, name,
        reason.empty() ? fmt::format("engine {} is {}", name, to_string(after))
                       : fmt::format("engine {} is {}: {}", name, to_string(after), reason));
+  if (after == EndpointState::kDown) {
+    forget_due_ = std::min(forget_due_, loop_.now() + settings_.forget_after);
+  }
   // What was down may have come back with an empty cache.
   if (before == EndpointState::kDown && after != EndpointState::kDown) lose_cache(record);
   changed(Urgency::kNow);
@@ -248,6 +252,31 @@ void MeshKeeper::watch_traffic() {
   loop_.arm(traffic_timer_, now + settings_.poll.interval_min);
 }
 
+// A discovered engine that has gone leaves the picture; discovery brings it back.
+void MeshKeeper::forget_gone() {
+  const Instant now = loop_.now();
+  forget_due_ = kNever;
+  const std::size_t before = found_.size();
+  std::erase_if(found_, [&](const auto& entry) {
+    const auto& [name, engine] = entry;
+    const EngineRecord* record = roster_.find(name);
+    if (engine.origin == Origin::kNamed || record == nullptr ||
+        record->place != engine.wanted.place || record->health.state() != EndpointState::kDown) {
+      return false;
+    }
+    const Instant due = record->health.since() + settings_.forget_after;
+    if (due > now) {
+      forget_due_ = std::min(forget_due_, due);
+      return false;
+    }
+    tell(EventKind::kNote, name,
+         fmt::format("engine {} is forgotten until it is found again: {}", name,
+                     record->health.reason()));
+    return true;
+  });
+  if (found_.size() != before) watch_engines();
+}
+
 // Draining.
 
 Result<DrainResult> MeshKeeper::drain(std::string_view engine) {
@@ -306,12 +335,13 @@ void MeshKeeper::plan() {
   const Instant ejector = ejector_.next_deadline();
   const Instant step =
       std::min(step_due_, ejector == kNever ? kNever : std::max(ejector, earliest));
-  loop_.arm(timer_, std::min(publish_due_, step));
+  loop_.arm(timer_, std::min({publish_due_, step, forget_due_}));
 }
 
 void MeshKeeper::tick() {
   const Instant now = loop_.now();
   if (step_due_ <= now || ejector_.next_deadline() <= now) step_ejector();
+  if (forget_due_ <= now) forget_gone();
   if (publish_due_ <= now) publish();
   plan();
 }

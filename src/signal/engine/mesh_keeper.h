@@ -20,19 +20,10 @@
 #include "core/model/topology.h"
 #include "port/loop.h"
 #include "signal/engine/engine_roster.h"
+#include "signal/engine/keeper_settings.h"
 #include "signal/engine/mesh_events.h"
 
 namespace infermesh::signal {
-
-struct KeeperSettings {
-  PollSettings poll;
-  PoolObject pool_default;             // of implicit pools
-  RoutingPolicyObject policy_default;  // of pools that name none
-  health::HealthSettings health;
-  health::EjectorSettings ejector;
-};
-
-enum class DrainResult : std::uint8_t { kChanged, kAlready };
 
 class MeshKeeper final : private PollSink {
  public:
@@ -48,10 +39,11 @@ class MeshKeeper final : private PollSink {
   void start();  // publishes the first view
 
   Result<void> set_objects(ObjectSet objects);
-  // An engine without an object: discovered, or named on the command line. kConflict: the name or
-  // address is known; kInvalidConfig: not a URL; kUnavailable: too many.
+  // An engine without an object: named on the command line, or discovered, which is forgotten when
+  // it is gone. kConflict: the name or address is known; kInvalidConfig: not a URL; kUnavailable:
+  // too many.
   Result<void> add_engine(std::string name, std::string_view url,
-                          std::optional<Runtime> runtime = {});
+                          std::optional<Runtime> runtime = {}, Origin origin = Origin::kNamed);
   bool knows(std::string_view url) const;  // some engine has this address
 
   void on_outcome(const Outcome& outcome);  // of any shard, posted to this loop
@@ -92,6 +84,7 @@ class MeshKeeper final : private PollSink {
   void publish();
   void take_fresh_ids(const std::vector<EndpointId>& fresh);
   void step_ejector();
+  void forget_gone();
 
   port::Loop& loop_;
   KeeperSettings settings_;
@@ -101,7 +94,11 @@ class MeshKeeper final : private PollSink {
   Rng rng_;
   ObjectSet objects_;
   std::map<std::string, std::string> api_keys_;
-  std::map<std::string, WantedEngine> found_;  // engines without an object, by name
+  struct FoundEngine {
+    WantedEngine wanted;
+    Origin origin;
+  };
+  std::map<std::string, FoundEngine> found_;  // engines without an object, by name
   EngineRoster roster_;
   health::Ejector ejector_;
   std::vector<EjectionFact> ejections_;
@@ -115,6 +112,7 @@ class MeshKeeper final : private PollSink {
   Instant published_at_{};
   Instant publish_due_ = kNever;
   Instant step_due_ = kNever;
+  Instant forget_due_ = kNever;
 };
 
 }  // namespace infermesh::signal

@@ -359,6 +359,34 @@ TEST(MeshKeeper, TakesWhatDiscoveryFindsAndNothingTwice) {
   EXPECT_EQ(model->endpoints.size(), 2u);
 }
 
+TEST(MeshKeeper, ForgetsADiscoveredEngineThatHasGoneAndTakesItBack) {
+  Scene scene;
+  scene.serve_vllm(8000);
+  scene.serve_vllm(8080);
+  scene.keeper->start();
+  ASSERT_TRUE(scene.keeper->add_engine("mine", "http://127.0.0.1:8080"));
+  Discovery discovery(
+      scene.world.loop(), DiscoverySettings{},
+      [&](const std::string& url) { return scene.keeper->knows(url); },
+      [&](const DiscoveredEngine& engine) {
+        EXPECT_TRUE(scene.keeper->add_engine(engine.name, engine.url, engine.finding.runtime,
+                                             Origin::kDiscovered));
+      });
+  scene.world.run_for(5s);
+  ASSERT_EQ(scene.state("vllm-8000"), EndpointState::kReady);
+  scene.servers.clear();
+  scene.world.run_for(4min);
+  ASSERT_NE(scene.endpoint("vllm-8000"), nullptr) << "a restart takes minutes";
+  EXPECT_EQ(scene.state("vllm-8000"), EndpointState::kDown);
+  scene.world.run_for(2min);
+  EXPECT_EQ(scene.endpoint("vllm-8000"), nullptr);
+  EXPECT_TRUE(scene.told.has(EventKind::kNote, "vllm-8000 is forgotten until it is found again"));
+  ASSERT_NE(scene.endpoint("mine"), nullptr) << "an engine that is named stays";
+  scene.serve_vllm(8000);
+  scene.world.run_for(5s);
+  EXPECT_EQ(scene.state("vllm-8000"), EndpointState::kReady);
+}
+
 TEST(MeshKeeper, RefusesEnginesThatCannotBe) {
   Scene scene;
   scene.keeper->start();

@@ -44,9 +44,11 @@ bool is_gateway_page(std::string_view page) {
                      [&](std::string_view prefix) { return starts_line(page, prefix); });
 }
 
+// A proxy before an engine says Via too, so only names of gateways count.
 bool is_gateway_head(const Answer& answer) {
   const std::string server = lower(answer.server);
-  return !answer.via.empty() || server.starts_with("infermesh") || server.starts_with("litellm");
+  return server.starts_with("infermesh") || server.starts_with("litellm") ||
+         lower(answer.via).find("infermesh") != std::string::npos;
 }
 
 std::string_view first_owner(const Json& list, std::string_view& id) {

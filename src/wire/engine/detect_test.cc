@@ -84,15 +84,26 @@ TEST(Detect, TakesARouterThatImitatesVllmForAGateway) {
   }
 }
 
-TEST(Detect, KnowsItsOwnKindAndProxies) {
+TEST(Detect, KnowsItsOwnKind) {
   EXPECT_EQ(detect({{"/v1/models", {.status = 200, .server = "infermesh"}}}).finding.kind,
             FindingKind::kGateway);
   EXPECT_EQ(detect({{"/v1/models",
                      {.status = 200, .body = R"({"data":[{"id":"m","owned_by":"infermesh"}]})"}}})
                 .finding.kind,
             FindingKind::kGateway);
-  EXPECT_EQ(detect({{"/v1/models", {.status = 200, .via = "1.1 proxy"}}}).finding.kind,
-            FindingKind::kGateway);
+  EXPECT_EQ(
+      detect({{"/v1/models", {.status = 200, .via = "1.1 proxy, 1.1 infermesh"}}}).finding.kind,
+      FindingKind::kGateway);
+}
+
+TEST(Detect, AnEngineBehindAProxyIsAnEngine) {
+  const Fixture models("llama.cpp/models.http");
+  Answer answer = models.answer();
+  answer.via = "1.1 caddy";
+  answer.server = "Caddy";
+  const auto run = detect({{"/v1/models", answer}});
+  EXPECT_EQ(run.finding.kind, FindingKind::kEngine);
+  EXPECT_EQ(run.finding.runtime, Runtime::kLlamacpp);
 }
 
 TEST(Detect, NamesOtherServersAndTalksOpenaiToThem) {
