@@ -62,7 +62,7 @@ Result<RequestFacts> facts_of(const control::RouteTest& test, const config::Sett
                                  {"messages", boost::json::array{boost::json::object{
                                                   {"role", "user"}, {"content", test.prompt}}}}};
   openai::FactsReader reader(test.api,
-                             {.block_bytes = settings.prefix_block_bytes, .session_body_key = {}});
+                             {.block_bytes = settings.prefix_block_bytes, .session_body_keys = {}});
   const std::string text = boost::json::serialize(body);
   IM_TRY(reader.feed(text));
   IM_TRY(reader.finish());

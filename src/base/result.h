@@ -8,13 +8,15 @@
 #include <utility>
 
 #include "base/error_code.gen.h"
+#include "base/time.h"
 
 namespace infermesh {
 
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
-  std::string detail;  // one sentence for people: what and why, with names and numbers
-  std::string param;   // the field or setting at fault, empty when there is none
+  std::string detail;      // one sentence for people: what and why, with names and numbers
+  std::string param;       // the field or setting at fault, empty when there is none
+  Duration retry_after{};  // when another try may succeed, for codes that advise one; 0: not known
 
   bool operator==(const Error&) const = default;
 };
@@ -23,7 +25,7 @@ template <typename T>
 using Result = std::expected<T, Error>;
 
 inline std::unexpected<Error> fail(ErrorCode code, std::string detail, std::string param = {}) {
-  return std::unexpected(Error{code, std::move(detail), std::move(param)});
+  return std::unexpected(Error{code, std::move(detail), std::move(param), {}});
 }
 
 }  // namespace infermesh

@@ -15,7 +15,7 @@ using openai::FactsReader;
 using openai::SplicePlan;
 
 openai::FactsOptions options() {
-  return {.block_bytes = 8, .session_body_key = "user"};
+  return {.block_bytes = 8, .session_body_keys = {"user"}};
 }
 
 void must_agree(const RequestFacts& a, const RequestFacts& b) {

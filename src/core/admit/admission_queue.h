@@ -110,6 +110,7 @@ class AdmissionQueue {
     return take(found->second);
   }
 
+  void set_queue_max(std::size_t queue_max) { queue_max_ = queue_max; }  // of newcomers
   std::size_t size() const { return places_.size(); }
   std::size_t size(Priority priority) const {
     return lanes_[static_cast<std::size_t>(priority)].size();

@@ -80,6 +80,12 @@ struct alignas(64) LoadCell {
   std::atomic<std::uint64_t> failures{0};
 };
 
+// What all shards count of one pool. Made with the pool, found again by its name when the view is
+// built anew.
+struct PoolLoad {
+  std::atomic<std::int32_t> waiting{0};  // requests in the shards' queues
+};
+
 class LoadTable {
  public:
   LoadCell& at(EndpointId id) { return cells_[id.value]; }

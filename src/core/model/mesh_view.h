@@ -13,6 +13,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "core/model/load_table.h"
 #include "core/model/objects.h"
 
 namespace infermesh {
@@ -68,6 +69,7 @@ struct Pool {
   PoolObject spec;
   RoutingPolicyObject policy;
   std::vector<EndpointId> endpoints;  // ascending
+  std::shared_ptr<PoolLoad> load;     // of all shards; null in views of no running mesh
 };
 
 struct Model {

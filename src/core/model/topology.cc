@@ -58,7 +58,9 @@ class Builder {
   Pool& new_pool(PoolObject spec, RoutingPolicyObject policy) {
     const PoolId id(static_cast<std::uint16_t>(pools().size()));
     pool_ids_.emplace(spec.name, id);
-    pools().push_back({id, std::move(spec), std::move(policy), {}});
+    auto& load = memory_.pool_loads[spec.name];
+    if (!load) load = std::make_shared<PoolLoad>();
+    pools().push_back({id, std::move(spec), std::move(policy), {}, load});
     return pools().back();
   }
 
@@ -243,6 +245,8 @@ class Builder {
     }
     view.names.insert(view.names.end(), aliases.begin(), aliases.end());
     std::sort(view.names.begin(), view.names.end());
+    std::erase_if(memory_.pool_loads,
+                  [this](const auto& entry) { return !pool_ids_.contains(entry.first); });
     std::erase_if(memory_.model_created,
                   [&](auto& entry) { return !models_.contains(entry.first); });
   }

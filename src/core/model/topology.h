@@ -70,6 +70,7 @@ struct TopologyInput {
 struct TopologyMemory {
   EndpointIds ids;
   std::map<std::string, WallTime> model_created;  // when a model's name was first seen
+  std::map<std::string, std::shared_ptr<PoolLoad>> pool_loads;
 };
 
 struct Topology {

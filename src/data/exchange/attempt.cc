@@ -109,9 +109,17 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::run() {
 
 port::Task<Step<std::optional<AttemptFailure>>> Attempt::connect() {
   Shard& shard = exchange_.parts.shard;
-  const Instant deadline = std::min(shard.loop.now() + exchange_.pool->spec.connect_timeout,
-                                    exchange_.parts.waiter.total_deadline);
-  auto connected = co_await shard.upstream.connect(endpoint_, deadline);
+  Waiter& waiter = exchange_.parts.waiter;
+  const Instant deadline =
+      std::min(shard.loop.now() + exchange_.pool->spec.connect_timeout, waiter.total_deadline);
+  Dial dial = shard.upstream.dial(endpoint_, deadline, waiter.wake);
+  waiter.phase_deadline = kNever;  // the dial has its own
+  waiter.watch_client = exchange_.body.complete();
+  while (!dial.ended()) {
+    const auto woken = co_await exchange_.wait();
+    if (!woken) co_return std::unexpected(woken.error());
+  }
+  auto connected = dial.take();
   if (!connected) {
     co_return fail_with(OutcomeKind::kConnectFailed, ErrorCode::kUpstreamConnectFailed,
                         connected.error().detail);

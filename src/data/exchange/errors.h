@@ -23,7 +23,7 @@ struct Subject {
   std::string_view allow = {};  // methods that the path takes, for kMethodNotAllowed
 };
 
-// Answers with an error of infermesh's own, and counts and logs the request.
+// Answers with an error of infermesh's own, and counts the error.
 void reply_error(Shard& shard, Reply& reply, const Subject& subject, const Error& error,
                  const RequestStart& start);
 // The same at the end of an exchange, with what was decided and tried.

@@ -20,10 +20,7 @@ constexpr std::string_view kAnthropicPing = "event: ping\ndata: {\"type\":\"ping
 openai::FactsOptions facts_options(const Shard& shard) {
   openai::FactsOptions options;
   options.block_bytes = shard.settings.prefix_block_bytes;
-  for (const Pool& pool : shard.view->pools) {
-    if (!pool.policy.session_body_key.empty())
-      options.session_body_key = pool.policy.session_body_key;
-  }
+  options.session_body_keys = shard.session_body_keys;
   return options;
 }
 
@@ -236,6 +233,13 @@ void Exchange::begin_stream() {
   stamp_decision_headers();
 }
 
+void Exchange::note_client_write() {
+  const config::Settings& settings = parts.shard.settings;
+  last_write_ = parts.shard.loop.now();
+  const bool wanted = settings.sse_keepalive_first > Duration::zero();
+  parts.waiter.keepalive_due = wanted ? last_write_ + settings.sse_keepalive_every : kNever;
+}
+
 void Exchange::note_content() {
   const Instant now = parts.shard.loop.now();
   if (first_token_at == kNever) {
@@ -267,7 +271,6 @@ void Exchange::send_keepalive() {
   if (!parts.client.out.blocked())
     parts.reply.body(facts.api == Api::kMessages ? kAnthropicPing : kPing);
   note_client_write();
-  parts.waiter.keepalive_due = now + every;
 }
 
 Subject Exchange::subject() const {

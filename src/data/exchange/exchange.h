@@ -64,7 +64,7 @@ class Exchange {
   port::Task<Step<>> let_client_catch_up();
   // The head of an event stream; committed early when the first event is long in coming.
   void begin_stream();
-  void note_client_write() { last_write_ = parts.shard.loop.now(); }
+  void note_client_write();  // the next keep-alive is counted from here
   // What the rest of an early-decided body has added: whether it asks for a stream, and for usage.
   void refresh_facts();
   void note_content();  // an event with a part of the answer has come

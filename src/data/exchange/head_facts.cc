@@ -63,21 +63,24 @@ Result<void> read_head_facts(const http::Headers& headers, Instant received, Req
   return {};
 }
 
-void read_session(const http::Headers& headers, const RoutingPolicyObject& policy,
-                  RequestFacts& facts) {
+std::uint64_t session_of(const http::Headers& headers, const RoutingPolicyObject& policy,
+                         const openai::FactsReader& body) {
   const auto key = http::find(headers, policy.session_header);
-  if (key && !key->empty()) facts.session_key = openai::session_key(*key);
+  if (key && !key->empty()) return openai::session_key(*key);
+  return policy.session_body_key.empty() ? 0 : body.body_session(policy.session_body_key);
 }
 
-std::uint64_t prompt_bytes_wanted(const RoutingPolicyObject& policy, std::uint64_t most) {
+bool knows_enough(const http::Headers& headers, const RoutingPolicyObject& policy,
+                  const openai::FactsReader& body, std::uint64_t most) {
   switch (policy.policy) {
     case PolicyKind::kExpectedLatency:
     case PolicyKind::kPrefixAffinity:
-      return most;
+      return body.ready_to_route(most);
     case PolicyKind::kSession:
-      return policy.session_body_key.empty() ? 0 : most;
+      if (!body.ready_to_route(0)) return false;
+      return policy.session_body_key.empty() || session_of(headers, policy, body) != 0;
     default:
-      return 0;
+      return body.ready_to_route(0);
   }
 }
 

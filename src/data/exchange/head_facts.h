@@ -7,6 +7,7 @@
 #include "core/model/objects.h"
 #include "core/model/request_facts.h"
 #include "wire/http/head.h"
+#include "wire/openai/facts.h"
 
 namespace infermesh::data {
 
@@ -15,11 +16,13 @@ namespace infermesh::data {
 // normal, high; it wins over the body's service_tier).
 Result<void> read_head_facts(const http::Headers& headers, Instant received, RequestFacts& facts);
 
-// Sets the session key that the policy's header gives.
-void read_session(const http::Headers& headers, const RoutingPolicyObject& policy,
-                  RequestFacts& facts);
+// The session key that the policy's header gives, or its field of the body as far as that has been
+// read; 0: none.
+std::uint64_t session_of(const http::Headers& headers, const RoutingPolicyObject& policy,
+                         const openai::FactsReader& body);
 
-// How much of the prompt a policy looks at; the rest need not have arrived when it decides.
-std::uint64_t prompt_bytes_wanted(const RoutingPolicyObject& policy, std::uint64_t most);
+// All that the policy looks at has arrived: the session's key, or up to `most` bytes of the prompt.
+bool knows_enough(const http::Headers& headers, const RoutingPolicyObject& policy,
+                  const openai::FactsReader& body, std::uint64_t most);
 
 }  // namespace infermesh::data

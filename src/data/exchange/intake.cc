@@ -48,13 +48,13 @@ bool Exchange::may_decide() const {
   const Model* named = parts.shard.view->find_model(reader.model());
   if (named == nullptr) return true;
   const RoutingPolicyObject& policy = route::policy_for(*parts.shard.view, *named);
-  return reader.ready_to_route(
-      prompt_bytes_wanted(policy, parts.shard.settings.prompt_bytes_wanted));
+  return knows_enough(parts.head.headers, policy, reader, parts.shard.settings.prompt_bytes_wanted);
 }
 
 port::Task<Step<>> Exchange::intake() {
   const config::Settings& settings = parts.shard.settings;
   parts.waiter.watch_client = false;
+  parts.waiter.phase_deadline = parts.shard.loop.now() + settings.client_body_timeout;
   while (true) {
     const auto pumped = body.pump(parts.client, parts.shard.scratch, kIntakeAtOnce);
     if (!pumped) co_return stop(pumped.error());
@@ -92,13 +92,14 @@ Step<> Exchange::resolve() {
   if (model == nullptr) return stop(unknown_model(*view, facts.model));
   pool = &view->pools[model->pool.value];
   record.pool = pool->spec.name;
-  read_session(parts.head.headers, route::policy_for(*view, *model), facts);
+  facts.session_key = session_of(parts.head.headers, route::policy_for(*view, *model), reader);
   record.facts = facts;
   record.facts.blocks.clear();
   parts.waiter.total_deadline =
       std::min(facts.deadline, parts.start.received + pool->spec.total_timeout);
-  if (facts.stream) {
-    parts.waiter.keepalive_due = parts.start.received + parts.shard.settings.sse_keepalive_first;
+  const Duration first = parts.shard.settings.sse_keepalive_first;
+  if (facts.stream && first > Duration::zero()) {
+    parts.waiter.keepalive_due = parts.start.received + first;
   }
   return {};
 }

@@ -93,8 +93,6 @@ class StreamRelay {
     }
     sent_ = true;
     x_.note_client_write();
-    x_.parts.waiter.keepalive_due =
-        x_.parts.shard.loop.now() + x_.parts.shard.settings.sse_keepalive_every;
     return trouble;
   }
 

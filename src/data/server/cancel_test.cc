@@ -42,6 +42,22 @@ TEST(Cancel, WhileTheAnswersHeadIsAwaited) {
   }
 }
 
+TEST(Cancel, WhileAConnectionToTheEngineIsMade) {
+  TestMesh mesh;
+  mesh.engine().holds();
+  mesh.world.network().black_hole(mesh.engine().address());
+  TestClient client = mesh.connect();
+  client.send(chat(kPlainBody));
+  mesh.world.run_for(100ms);
+  ASSERT_EQ(mesh.cell().in_flight.load(), 1);
+  client.leave();
+  mesh.world.settle();
+  EXPECT_EQ(mesh.cell().in_flight.load(), 0);
+  const auto records = mesh.shard.decisions.recent(1);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0]->status, 499);
+}
+
 TEST(Cancel, WhileKeepalivesAreSent) {
   TestMesh mesh;
   mesh.engine().holds();

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "data/server/testing_mesh.h"
 
 namespace infermesh::data {
@@ -171,6 +173,40 @@ TEST(Exchange, WritesWhatExplainNeeds) {
   EXPECT_EQ(record->attempts[0].engine, "e0");
   EXPECT_EQ(record->attempts[0].outcome.output_tokens, Tokens(1));
   EXPECT_NE(mesh.engine().requests.at(0).head.find("x-request-id: my-id.1"), std::string::npos);
+}
+
+// Which engine each of `keys` goes to when the body names it as `field` of a request for `model`.
+std::vector<std::string> engines_of(TestMesh& mesh, const std::string& model,
+                                    const std::string& field, const std::vector<std::string>& keys,
+                                    const std::string& prompt) {
+  std::vector<std::string> engines;
+  for (const std::string& key : keys) {
+    const TestAnswer answer = mesh.ask(chat(
+        fmt::format(R"({{"model":"{}","messages":[{{"role":"user","content":"{}"}}],"{}":"{}"}})",
+                    model, prompt, field, key)));
+    EXPECT_EQ(answer.status, 200);
+    engines.push_back(answer.header("x-infermesh-engine"));
+  }
+  return engines;
+}
+
+TEST(Exchange, EachPolicyReadsItsOwnSessionKeyOfTheBodyHoweverLateItComes) {
+  TestMesh mesh(4);
+  mesh.add_model("n", "m");
+  for (std::size_t i = 0; i < 4; ++i) mesh.engine(i).answers(json_answer(kPlainAnswer));
+  for (Model& model : mesh.view.models) {
+    model.policy.emplace().policy = PolicyKind::kSession;
+    model.policy->session_body_key = model.name == "m" ? "user" : "conversation";
+  }
+  mesh.publish();
+  const std::vector<std::string> keys{"a", "b", "c", "d", "e", "f", "g", "h"};
+  const std::string prompt(300'000, 'x');  // more than any policy looks at
+  const auto first = engines_of(mesh, "m", "user", keys, prompt);
+  EXPECT_GT(std::set<std::string>(first.begin(), first.end()).size(), 1u);
+  EXPECT_EQ(engines_of(mesh, "m", "user", keys, "y"), first);
+  EXPECT_EQ(engines_of(mesh, "n", "conversation", keys, "z"), first) << "the same keys";
+  mesh.ask(chat(R"({"model":"n","messages":[],"user":"a"})"));
+  EXPECT_EQ(mesh.shard.decisions.recent(1).at(0)->facts.session_key, 0u) << "not its field";
 }
 
 }  // namespace

@@ -179,6 +179,67 @@ TEST(Queue, AFullQueueGivesThePlaceOfALowerPriority) {
   EXPECT_EQ(high.answer().status, 200);
 }
 
+TEST(Queue, AdvisesTheTimeThatOneAnswerTakes) {
+  TestMesh mesh;
+  mesh.pool().queue_max = 1;
+  one_at_a_time(mesh, 3s);
+  std::vector<TestClient> clients;
+  const auto send_one = [&] {
+    clients.push_back(mesh.connect());
+    clients.back().send(chat(kPlainBody));
+  };
+  for (int i = 0; i < 8; ++i) {  // one runs and one waits, all the time
+    send_one();
+    mesh.world.run_for(i == 0 ? 0s : 3s);
+  }
+  send_one();
+  const TestAnswer answer = mesh.ask(chat(kPlainBody));
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.header("retry-after-ms"), "6000") << "two of 3 s each";
+  EXPECT_EQ(answer.header("retry-after"), "6");
+}
+
+TEST(Queue, IsOneForAllShards) {
+  TestMesh mesh;
+  mesh.pool().queue_max = 2;
+  mesh.view.pools[0].load = std::make_shared<PoolLoad>();
+  one_at_a_time(mesh, 1s);
+  mesh.view.pools[0].load->waiting = 1;  // on another shard
+  std::vector<TestClient> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.push_back(mesh.connect());
+    clients.back().send(chat(kPlainBody));
+    mesh.world.settle();
+  }
+  EXPECT_EQ(mesh.view.pools[0].load->waiting.load(), 2);
+  EXPECT_EQ(mesh.ask(chat(kPlainBody)).status, 503);
+  for (TestClient& client : clients) EXPECT_EQ(client.answer().status, 200);
+  EXPECT_EQ(mesh.view.pools[0].load->waiting.load(), 1) << "nothing of this shard is left";
+}
+
+TEST(Queue, KeepsItsPlacesWhenPoolsChangeAndTakesTheNewBound) {
+  TestMesh mesh;
+  mesh.pool().queue_max = 1;
+  one_at_a_time(mesh, 1s);
+  TestClient running = mesh.connect(), waiting = mesh.connect(), third = mesh.connect();
+  running.send(chat(kPlainBody));
+  waiting.send(chat(kPlainBody));
+  mesh.world.settle();
+  // A pool that sorts before it comes: ids move on.
+  MeshView& view = mesh.view;
+  view.pools.insert(view.pools.begin(),
+                    Pool{.id = {}, .spec = {}, .policy = {}, .endpoints = {}, .load = {}});
+  view.pools[0].spec.name = "a";
+  view.pools[1].id = view.models[0].pool = PoolId(1);
+  view.pools[1].spec.queue_max = 2;
+  mesh.publish();
+  mesh.world.settle();
+  EXPECT_EQ(mesh.shard.admission.waiting(PoolId(1)), 1u);
+  third.send(chat(kPlainBody));
+  EXPECT_EQ(third.answer().status, 200);
+  EXPECT_EQ(waiting.answer().status, 200);
+}
+
 TEST(Queue, WhoLeavesTheQueueMakesRoom) {
   TestMesh mesh;
   mesh.pool().queue_max = 1;

@@ -1,12 +1,13 @@
 // Admission: the one way in for every request. A request that finds all engines of its pool full
 // waits in the pool's bounded queue, by priority and in order, until an engine has room, its
 // deadline passes, or it gives way. One a shard; room that other shards free is noticed by a tick
-// while somebody waits.
+// while somebody waits. The bound is the pool's over all shards; who gives way is found on one's
+// own. Lines are the pools' by name: what waits stays in line when the view changes.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
@@ -19,6 +20,8 @@
 namespace infermesh::data {
 
 class Admission {
+  struct Line;
+
  public:
   explicit Admission(port::Loop& loop);
 
@@ -44,11 +47,13 @@ class Admission {
     void leave();
 
     State state_ = State::kOutside;
-    PoolId pool_;
+    std::shared_ptr<Line> line_;
     ModelId model_;
     std::uint64_t place_ = 0;
   };
 
+  // Pools have come, gone or changed. Who waits for a pool that is gone looks again.
+  void adopt(const MeshView& view);
   bool has_waiting(PoolId pool) const;
   std::size_t waiting(PoolId pool) const;
   void freed(PoolId pool);  // an engine of the pool may have room: the next in line tries
@@ -58,16 +63,21 @@ class Admission {
   // Who has its turn stays in line until it is served. When its model's engines turn out to be full
   // the turn passes to the next that asks for another model: one a model in each round.
   struct Line {
-    explicit Line(std::size_t queue_max) : queue(queue_max) {}
-    admit::AdmissionQueue<Ticket*> queue;
+    ~Line();
+    void make_room(const Pool& pool);  // as much as other shards leave
+    void account();
+
+    std::string pool;
+    admit::AdmissionQueue<Ticket*> queue{0};
     std::vector<ModelId> full;  // found in this round
+    std::shared_ptr<PoolLoad> load;
+    std::int32_t accounted = 0;  // in `load`
   };
-  Line& line_of(const Pool& pool);
   void begin_round(Line& line);
   void call_next(Line& line);
 
   port::Loop& loop_;
-  std::map<PoolId, std::unique_ptr<Line>> lines_;
+  std::vector<std::shared_ptr<Line>> lines_;  // index = PoolId
   port::Timer tick_;
 };
 

@@ -9,14 +9,19 @@ namespace {
 
 struct AdmissionTest : testing::Test {
   AdmissionTest() {
-    pool.id = PoolId(3);
     pool.spec.name = "p";
     pool.spec.queue_max = 2;
+    second = pool;
+    second.id = PoolId(1);
+    second.spec.name = "q";
     other.id = ModelId(1);
+    MeshView view;
+    view.pools = {pool, second};
+    admission.adopt(view);
   }
   port::fake::World world;
   Admission admission{world.loop()};
-  Pool pool;
+  Pool pool, second;
   Model model, other;
   port::Wakeup wake;
 };
@@ -75,8 +80,6 @@ TEST_F(AdmissionTest, AFullQueueRefusesOrPushesOut) {
 }
 
 TEST_F(AdmissionTest, AnotherPoolIsAnotherLine) {
-  Pool second = pool;
-  second.id = PoolId(4);
   Admission::Ticket a(admission, wake);
   ASSERT_TRUE(a.enter(pool, model, Priority::kNormal, kNever));
   admission.freed(pool.id);

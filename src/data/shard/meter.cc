@@ -12,6 +12,7 @@ using obs::GaugeId;
 using obs::HistogramId;
 
 constexpr std::string_view kProvider = "infermesh";
+constexpr std::string_view kUnknown = "unknown";  // the model of requests that name none of ours
 
 // OpenTelemetry's gen_ai.operation.name.
 std::string_view operation_name(Api api) {
@@ -188,11 +189,29 @@ void Meter::finished(const RequestSummary& request, Instant now) {
     if (fresh_queue) queue->second = metrics_.histogram(HistogramId::kQueue, {record.pool});
     queue->second.observe(record.queued);
   } else {
-    counter(CounterId::kRequests, "unknown", to_string(request.api),
+    counter(CounterId::kRequests, kUnknown, to_string(request.api),
             fmt::format("{}", record.status))
         .add();
   }
   if (access_log_ != nullptr) write_access_line(request);
+}
+
+void Meter::answered(const OwnAnswer& answer) {
+  bytes_out_.add(answer.bytes_out);
+  counter(CounterId::kRequests, kUnknown, answer.api, fmt::format("{}", answer.status)).add();
+  if (access_log_ == nullptr) return;
+  const std::string client = answer.client.peer();
+  obs::AccessRecord line;
+  line.time = answer.received;
+  line.request_id = answer.request_id;
+  line.client = client;
+  line.method = answer.method;
+  line.path = answer.path;
+  line.status = answer.status;
+  line.bytes_out = answer.bytes_out;
+  line.total = answer.total;
+  line.error = answer.error;
+  access_log_->write(line);
 }
 
 void Meter::write_access_line(const RequestSummary& request) {

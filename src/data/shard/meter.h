@@ -34,6 +34,19 @@ struct RequestSummary {
   Tokens predicted_cached;
 };
 
+// An answer of the router's own to a request that no engine was asked for: the models, an unknown
+// route, bytes that are no request.
+struct OwnAnswer {
+  WallTime received;
+  Duration total;
+  const WatchedStream& client;
+  std::string_view request_id, method, path;
+  std::string_view api;  // as a label
+  std::uint16_t status;
+  std::uint64_t bytes_out;
+  std::string_view error;
+};
+
 class Meter {
  public:
   // `access_log` may be null: off.
@@ -41,6 +54,7 @@ class Meter {
 
   // Metrics and the access log line of one request.
   void finished(const RequestSummary& request, Instant now);
+  void answered(const OwnAnswer& answer);
   void decided(const std::string& pool, const Decision& decision);
   void retried(OutcomeKind kind);
   void retry_refused() { retries_refused_.add(); }

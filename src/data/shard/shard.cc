@@ -1,5 +1,7 @@
 #include "data/shard/shard.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 
 namespace infermesh::data {
@@ -30,11 +32,30 @@ Shard::Shard(Borrowed borrowed)
 void Shard::set_view(MeshViewPtr published) {
   IM_ASSERT(published != nullptr);
   view = std::move(published);
-  admission.retry_all();
+  admission.adopt(*view);
+  std::erase_if(retry_budgets_, [&](const auto& entry) {
+    return std::none_of(view->pools.begin(), view->pools.end(),
+                        [&](const Pool& pool) { return pool.spec.name == entry.first; });
+  });
+  session_body_keys.clear();
+  const auto add_key = [this](const RoutingPolicyObject& policy) {
+    const std::string& key = policy.session_body_key;
+    const auto& keys = session_body_keys;
+    if (!key.empty() && std::find(keys.begin(), keys.end(), key) == keys.end())
+      session_body_keys.push_back(key);
+  };
+  for (const Pool& pool : view->pools) add_key(pool.policy);
+  for (const Model& model : view->models) {
+    if (model.policy) add_key(*model.policy);
+  }
 }
 
 health::RetryBudget& Shard::retry_budget(const Pool& pool) {
-  return retry_budgets_.try_emplace(pool.id, pool.spec.retry_budget).first->second;
+  const double share = pool.spec.retry_budget;
+  const NamedBudget fresh{share, health::RetryBudget(share)};
+  NamedBudget& named = retry_budgets_.try_emplace(pool.spec.name, fresh).first->second;
+  if (named.share != share) named = fresh;
+  return named.budget;
 }
 
 // Successes of endpoints without recent trouble tell the health machines nothing new and are not

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -50,7 +51,8 @@ class Shard {
   prefix::PrefixIndex& prefixes;
   obs::Log& log;
   Meter meter;
-  MeshViewPtr view;  // never null
+  MeshViewPtr view;                            // never null
+  std::vector<std::string> session_body_keys;  // of all policies of the view
   Rng rng;
   route::RouteState route_state;
   UpstreamPool upstream;
@@ -61,7 +63,11 @@ class Shard {
 
  private:
   std::function<void(const Outcome&)> report_;
-  std::unordered_map<PoolId, health::RetryBudget> retry_budgets_;
+  struct NamedBudget {
+    double share;
+    health::RetryBudget budget;
+  };
+  std::map<std::string, NamedBudget> retry_budgets_;  // by pool
   std::unordered_map<EndpointId, Instant>
       troubled_;  // endpoints whose successes the health machines must see, until when
 };

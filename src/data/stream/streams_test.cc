@@ -160,6 +160,30 @@ Endpoint endpoint_at(std::uint16_t id, std::uint16_t port) {
   return endpoint;
 }
 
+UpstreamConnectionPtr connected(Wires& wires, UpstreamPool& pool, const Endpoint& endpoint) {
+  port::Wakeup wake;
+  Dial dial = pool.dial(endpoint, kNever, wake);
+  wires.world.settle();
+  EXPECT_TRUE(dial.ended());
+  return dial.take().value();
+}
+
+TEST(UpstreamPool, ADialThatIsGivenUpServesTheNextRequest) {
+  Wires wires;
+  wires.world.network().set_latency(10ms);
+  UpstreamPool pool(wires.world.loop(), {2, 4s});
+  const Endpoint endpoint = endpoint_at(0, 8000);
+  port::Wakeup wake;
+  {
+    Dial dial = pool.dial(endpoint, kNever, wake);
+    wires.world.settle();
+    EXPECT_FALSE(dial.ended());
+  }
+  wires.world.run_for(1s);
+  EXPECT_EQ(pool.idle(), 1u);
+  EXPECT_NE(pool.take(endpoint), nullptr);
+}
+
 TEST(UpstreamPool, GivesTheConnectionUsedLastAndClosesOldOnes) {
   Wires wires;
   UpstreamPool pool(wires.world.loop(), {2, 4s});
@@ -167,7 +191,7 @@ TEST(UpstreamPool, GivesTheConnectionUsedLastAndClosesOldOnes) {
   EXPECT_EQ(pool.take(endpoint), nullptr);
   std::vector<UpstreamConnectionPtr> made;
   for (int i = 0; i < 3; ++i) {
-    made.push_back(*wires.world.run(pool.connect(endpoint, kNever)));
+    made.push_back(connected(wires, pool, endpoint));
   }
   UpstreamConnection* last = made[1].get();
   for (auto& connection : made) pool.give_back(std::move(connection));
@@ -186,14 +210,14 @@ TEST(UpstreamPool, GivesTheConnectionUsedLastAndClosesOldOnes) {
 TEST(UpstreamPool, AnIdThatPassedToAnotherEngineBringsNoOldConnection) {
   Wires wires;
   UpstreamPool pool(wires.world.loop(), {2, 4s});
-  pool.give_back(*wires.world.run(pool.connect(endpoint_at(0, 8000), kNever)));
+  pool.give_back(connected(wires, pool, endpoint_at(0, 8000)));
   EXPECT_EQ(pool.take(endpoint_at(0, 8001)), nullptr);
 }
 
 TEST(UpstreamPool, AConnectionThatTheEngineClosesIsDropped) {
   Wires wires;
   UpstreamPool pool(wires.world.loop(), {2, 4s});
-  pool.give_back(*wires.world.run(pool.connect(endpoint_at(0, 8000), kNever)));
+  pool.give_back(connected(wires, pool, endpoint_at(0, 8000)));
   const auto far = wires.world.run(wires.listener->accept()).value();
   far->close(port::CloseMode::kGraceful);
   wires.world.settle();

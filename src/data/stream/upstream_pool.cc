@@ -23,16 +23,33 @@ UpstreamConnectionPtr UpstreamPool::take(const Endpoint& endpoint) {
   return nullptr;
 }
 
-port::Task<Result<UpstreamConnectionPtr>> UpstreamPool::connect(const Endpoint& endpoint,
-                                                                Instant deadline) {
-  const EndpointId id = endpoint.id;
-  std::string authority = endpoint.authority;
+Dial::~Dial() {
+  if (state_) state_->wake = nullptr;
+}
+
+Dial UpstreamPool::dial(const Endpoint& endpoint, Instant deadline, port::Wakeup& wake) {
+  auto state = std::make_shared<Dial::State>();
+  state->wake = &wake;
+  loop_.spawn(make(endpoint, deadline, state));
+  return Dial(std::move(state));
+}
+
+port::Task<void> UpstreamPool::make(Endpoint endpoint, Instant deadline,
+                                    std::shared_ptr<Dial::State> state) {
   auto stream = co_await loop_.connect(endpoint.host, endpoint.port, deadline);
-  if (!stream) co_return std::unexpected(stream.error());
-  auto connection = std::make_unique<UpstreamConnection>(std::move(*stream));
-  connection->endpoint = id;
-  connection->authority = std::move(authority);
-  co_return connection;
+  if (!stream) {
+    state->result = std::unexpected(stream.error());
+  } else {
+    auto connection = std::make_unique<UpstreamConnection>(std::move(*stream));
+    connection->endpoint = endpoint.id;
+    connection->authority = endpoint.authority;
+    if (state->wake == nullptr) {
+      give_back(std::move(connection));
+      co_return;
+    }
+    state->result = std::move(connection);
+  }
+  if (state->wake != nullptr) state->wake->set();
 }
 
 void UpstreamPool::give_back(UpstreamConnectionPtr connection) {

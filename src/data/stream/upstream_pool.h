@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,26 @@ struct UpstreamConnection {
 };
 using UpstreamConnectionPtr = std::unique_ptr<UpstreamConnection>;
 
+// A connection that is being made. Whoever gives up before it has ended leaves it to the pool, for
+// the next request; so nobody waits for it in vain, and the engine never hears of the one given up.
+class Dial {
+ public:
+  Dial(Dial&&) = default;
+  ~Dial();
+
+  bool ended() const { return state_->result.has_value(); }
+  Result<UpstreamConnectionPtr> take() { return std::move(*state_->result); }
+
+ private:
+  friend class UpstreamPool;
+  struct State {
+    std::optional<Result<UpstreamConnectionPtr>> result;
+    port::Wakeup* wake = nullptr;  // null: given up
+  };
+  explicit Dial(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  std::shared_ptr<State> state_;
+};
+
 class UpstreamPool {
  public:
   struct Limits {
@@ -37,11 +58,13 @@ class UpstreamPool {
 
   // The idle connection that was used last, or null.
   UpstreamConnectionPtr take(const Endpoint& endpoint);
-  port::Task<Result<UpstreamConnectionPtr>> connect(const Endpoint& endpoint, Instant deadline);
+  // Begins to connect. `wake` is set when it has ended, at `deadline` at the latest.
+  Dial dial(const Endpoint& endpoint, Instant deadline, port::Wakeup& wake);
   void give_back(UpstreamConnectionPtr connection);
   std::size_t idle() const;
 
  private:
+  port::Task<void> make(Endpoint endpoint, Instant deadline, std::shared_ptr<Dial::State> state);
   void expire();
   void drop(EndpointId endpoint, const UpstreamConnection* connection);
 

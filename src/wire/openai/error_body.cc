@@ -9,6 +9,7 @@ namespace infermesh::openai {
 namespace {
 
 constexpr Duration kRetryAfterMax = 8s;  // what every SDK honours
+constexpr Duration kRetryAfter = 1s;     // when nothing is known
 
 // An error with its words chosen, on the way into an envelope.
 struct Words {
@@ -94,11 +95,21 @@ std::string event_of(Api api, const Words& words, std::string_view request_id,
   }
 }
 
-Words words_of(ErrorFamily family, const Error& error) {
+// What happened and why, then the next step. For an unknown model the near names are that.
+std::string message_of(const Error& error) {
+  const ErrorInfo& info = error_info(error.code);
+  std::string message = error.detail.empty() ? std::string(info.what) : error.detail;
+  if (error.code == ErrorCode::kModelNotFound && !error.detail.empty()) return message;
+  if (!message.ends_with('.')) message.push_back('.');
+  return message.append(" ").append(info.next);
+}
+
+// `message` is what the words point into.
+Words words_of(ErrorFamily family, const Error& error, const std::string& message) {
   const ErrorInfo& info = error_info(error.code);
   const bool anthropic = family == ErrorFamily::kAnthropic;
   return {.status = anthropic ? info.anthropic_status : info.status,
-          .message = error.detail.empty() ? info.what : std::string_view(error.detail),
+          .message = message,
           .type = anthropic ? info.anthropic_type : info.type,
           .param = error.param,
           .code = info.name};
@@ -150,15 +161,17 @@ ErrorFamily error_family(Api api) {
   return api == Api::kMessages ? ErrorFamily::kAnthropic : ErrorFamily::kOpenai;
 }
 
-ErrorReply error_reply(ErrorFamily family, const Error& error, std::string_view request_id,
-                       Duration retry_after) {
-  const Words words = words_of(family, error);
+ErrorReply error_reply(ErrorFamily family, const Error& error, std::string_view request_id) {
+  const std::string message = message_of(error);
+  const Words words = words_of(family, error, message);
   ErrorReply reply{words.status, body_of(family, words, request_id), {}};
   reply.headers.emplace_back("content-type", "application/json");
   const RetryAdvice advice = error_info(error.code).retry;
   if (advice == RetryAdvice::kNo) reply.headers.emplace_back("x-should-retry", "false");
   if (advice == RetryAdvice::kYes) {
-    const Duration wait = std::clamp<Duration>(retry_after, 1ms, kRetryAfterMax);
+    const Duration wait = error.retry_after > Duration::zero()
+                              ? std::clamp<Duration>(error.retry_after, 1ms, kRetryAfterMax)
+                              : kRetryAfter;
     const auto millis = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
     reply.headers.emplace_back("x-should-retry", "true");
     reply.headers.emplace_back("retry-after-ms", std::to_string(millis));
@@ -175,7 +188,9 @@ ErrorReply error_reply(ErrorFamily family, const UpstreamError& error,
 
 std::string error_event(Api api, const Error& error, std::string_view request_id,
                         std::uint64_t sequence_number) {
-  return event_of(api, words_of(error_family(api), error), request_id, sequence_number);
+  const std::string message = message_of(error);
+  const Words words = words_of(error_family(api), error, message);
+  return event_of(api, words, request_id, sequence_number);
 }
 
 std::string error_event(Api api, const UpstreamError& error, std::string_view request_id,

@@ -33,9 +33,9 @@ struct ErrorReply {
   std::vector<std::pair<std::string, std::string>> headers;  // content-type and retry advice
 };
 
-// `retry_after` is used when the table says that a retry helps; both headers are sent, at most 8 s.
-ErrorReply error_reply(ErrorFamily family, const Error& error, std::string_view request_id,
-                       Duration retry_after = 1s);
+// When the table says that a retry helps both headers are sent: the error's retry_after, at most
+// 8 s, or 1 s.
+ErrorReply error_reply(ErrorFamily family, const Error& error, std::string_view request_id);
 
 // The same error inside a stream whose head is already sent: one whole SSE event. The stream ends
 // after it without [DONE]. `sequence_number` is the next one of a responses stream.

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "wire/json/members.h"
+#include "wire/json/write.h"
 
 namespace infermesh::openai {
 namespace {
@@ -51,22 +52,39 @@ TEST(ErrorReply, OpenaiRoutesGetAllFourKeys) {
             R"({"error":{"message":"The model 'x' is not served here. Nearest: \"y\".",)"
             R"("type":"not_found_error","param":"model","code":"model_not_found"}})");
   const ErrorReply plain = error_reply(ErrorFamily::kOpenai, {ErrorCode::kInvalidJson, "", ""}, "");
-  EXPECT_EQ(plain.body, R"({"error":{"message":"The body is not a JSON object.",)"
-                        R"("type":"invalid_request_error","param":null,"code":"invalid_json"}})");
+  EXPECT_EQ(plain.body,
+            R"({"error":{"message":"The body is not a JSON object. Send one JSON object.",)"
+            R"("type":"invalid_request_error","param":null,"code":"invalid_json"}})");
 }
 
 TEST(ErrorReply, MessagesGetTheAnthropicEnvelopeAndStatus) {
   const ErrorReply reply =
       error_reply(ErrorFamily::kAnthropic, {ErrorCode::kQueueFull, "Full.", ""}, "req-1");
   EXPECT_EQ(reply.status, 529);
-  EXPECT_EQ(
-      reply.body,
-      R"({"type":"error","error":{"type":"overloaded_error","message":"Full."},"request_id":"req-1"})");
+  EXPECT_EQ(reply.body,
+            R"({"type":"error","error":{"type":"overloaded_error","message":"Full. Try again )"
+            R"(after retry-after-ms, or add engines to the pool."},"request_id":"req-1"})");
 }
 
 TEST(ErrorReply, OtherRoutesGetText) {
   EXPECT_EQ(error_reply(ErrorFamily::kPlain, {ErrorCode::kInternal, "Odd.", ""}, "").body,
-            R"({"error":"Odd."})");
+            R"({"error":"Odd. Report it with the request id."})");
+}
+
+TEST(ErrorReply, SaysWhatHappenedAndThenTheNextStep) {
+  for (std::size_t i = 0; i < kErrorCodes; ++i) {
+    const ErrorInfo& info = error_info(static_cast<ErrorCode>(i));
+    EXPECT_TRUE(info.what.ends_with('.') && info.next.ends_with('.')) << info.name;
+    const auto body = [&](std::string detail) {
+      const Error error{static_cast<ErrorCode>(i), std::move(detail), ""};
+      return error_reply(ErrorFamily::kPlain, error, "").body;
+    };
+    EXPECT_EQ(
+        body(""),
+        "{\"error\":" + json::quoted(std::string(info.what) + " " + std::string(info.next)) + "}");
+    if (static_cast<ErrorCode>(i) == ErrorCode::kModelNotFound) continue;  // the nearest names
+    EXPECT_EQ(body("Gone"), "{\"error\":" + json::quoted("Gone. " + std::string(info.next)) + "}");
+  }
 }
 
 TEST(ErrorReply, RetryHeadersFollowTheTable) {
@@ -75,13 +93,16 @@ TEST(ErrorReply, RetryHeadersFollowTheTable) {
                     {"x-should-retry", "true"},
                     {"retry-after-ms", "1500"},
                     {"retry-after", "2"}};
-  EXPECT_EQ(error_reply(ErrorFamily::kOpenai, {ErrorCode::kQueueFull, "", ""}, "", 1500ms).headers,
+  EXPECT_EQ(error_reply(ErrorFamily::kOpenai, {ErrorCode::kQueueFull, "", "", 1500ms}, "").headers,
             yes);
   const Headers no{{"content-type", "application/json"}, {"x-should-retry", "false"}};
   EXPECT_EQ(error_reply(ErrorFamily::kOpenai, {ErrorCode::kInvalidJson, "", ""}, "").headers, no);
   EXPECT_EQ(
-      error_reply(ErrorFamily::kOpenai, {ErrorCode::kQueueFull, "", ""}, "", 1h).headers[2].second,
+      error_reply(ErrorFamily::kOpenai, {ErrorCode::kQueueFull, "", "", 1h}, "").headers[2].second,
       "8000");
+  EXPECT_EQ(
+      error_reply(ErrorFamily::kOpenai, {ErrorCode::kQueueFull, "", ""}, "").headers[2].second,
+      "1000");
 }
 
 TEST(ErrorReply, EveryCodeMakesValidJsonInEveryFamily) {
@@ -97,19 +118,26 @@ TEST(ErrorReply, EveryCodeMakesValidJsonInEveryFamily) {
 
 TEST(ErrorEvent, HasTheFormOfItsApi) {
   const Error error{ErrorCode::kStreamTruncated, "Cut.", ""};
+  const std::string text = "Cut. Ask again; what was sent cannot be taken back.";
   EXPECT_EQ(error_event(Api::kChat, error, "r"),
-            "data: {\"error\":{\"message\":\"Cut.\",\"type\":\"upstream_error\",\"param\":null,"
-            "\"code\":\"stream_truncated\"}}\n\n");
+            "data: {\"error\":{\"message\":\"" + text +
+                "\",\"type\":\"upstream_error\",\"param\":null,"
+                "\"code\":\"stream_truncated\"}}\n\n");
   EXPECT_EQ(error_event(Api::kMessages, error, "r"),
             "event: error\ndata: "
-            "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"Cut.\"},"
-            "\"request_id\":\"r\"}\n\n");
-  EXPECT_EQ(
-      error_event(Api::kResponses, error, "r", 12),
-      "event: error\ndata: {\"type\":\"error\",\"code\":\"stream_truncated\",\"message\":\"Cut.\","
-      "\"param\":null,\"sequence_number\":12,\"error\":{\"message\":\"Cut.\",\"type\":\"upstream_"
-      "error\","
-      "\"param\":null,\"code\":\"stream_truncated\"}}\n\n");
+            "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"" +
+                text +
+                "\"},"
+                "\"request_id\":\"r\"}\n\n");
+  EXPECT_EQ(error_event(Api::kResponses, error, "r", 12),
+            "event: error\ndata: {\"type\":\"error\",\"code\":\"stream_truncated\",\"message\":\"" +
+                text +
+                "\","
+                "\"param\":null,\"sequence_number\":12,\"error\":{\"message\":\"" +
+                text +
+                "\",\"type\":\"upstream_"
+                "error\","
+                "\"param\":null,\"code\":\"stream_truncated\"}}\n\n");
 }
 
 TEST(UpstreamErrors, OfVllm) {

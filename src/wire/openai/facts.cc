@@ -60,6 +60,14 @@ FactsReader::FactsReader(Api api, FactsOptions options)
                                         ? std::min(options_.prompt_blocks_max, kPromptBlocksMax)
                                         : 0) {
   facts_.api = api;
+  session_index_ = options_.session_body_keys.size();
+  sessions_.resize(options_.session_body_keys.size());
+}
+
+std::uint64_t FactsReader::body_session(std::string_view key) const {
+  const auto& keys = options_.session_body_keys;
+  const auto at = std::ranges::find(keys, key);
+  return at == keys.end() ? 0 : sessions_[static_cast<std::size_t>(at - keys.begin())];
 }
 
 Result<void> FactsReader::feed(std::string_view bytes) {
@@ -133,7 +141,8 @@ void FactsReader::root_key() {
   const auto row = std::ranges::find(rows_, key_, &FieldRow::key);
   root_row_ = static_cast<std::size_t>(row - rows_.begin());
   key_act_ = Act::kSkip;
-  session_value_ = !options_.session_body_key.empty() && key_ == options_.session_body_key;
+  const auto& keys = options_.session_body_keys;
+  session_index_ = static_cast<std::size_t>(std::ranges::find(keys, key_) - keys.begin());
   if (row == rows_.end()) return;
   key_act_ = row->act;
   const std::uint32_t bit = 1U << root_row_;

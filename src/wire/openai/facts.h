@@ -33,7 +33,7 @@ enum class HashPrompt : std::uint8_t { kNo, kYes };
 
 struct FactsOptions {
   std::uint32_t block_bytes = 256;
-  std::string session_body_key;  // top-level string that is the session key; empty: none
+  std::vector<std::string> session_body_keys;  // top-level strings that may be the session key
   HashPrompt hash_prompt = HashPrompt::kYes;
   std::size_t prompt_blocks_max = kPromptBlocksMax;
 };
@@ -61,6 +61,8 @@ class FactsReader final : public EditSource {
   bool model_conflict() const { return model_conflict_; }
   bool stream_known() const { return stream_known_ || complete(); }
   bool continuous_usage() const { return continuous_usage_; }
+  // The session key that one of session_body_keys names; 0 while it has not been read.
+  std::uint64_t body_session(std::string_view key) const;
   std::uint64_t prompt_bytes() const { return prompt_.bytes(); }
   // Enough is known to decide: the model, and `prompt_bytes_wanted` of the prompt or all that there
   // is of it.
@@ -89,6 +91,7 @@ class FactsReader final : public EditSource {
   void enter(const json::Token& token, Context context);
   void end_container(const json::Token& token);
   void end_options(const json::Token& token);
+  bool is_session_value() const { return session_index_ < options_.session_body_keys.size(); }
   void string_piece(const json::Token& token);
   void collected(const json::Token& token);
   void model_read(const json::Token& token);
@@ -117,8 +120,9 @@ class FactsReader final : public EditSource {
   Act act_ = Act::kSkip;  // of the value being read
   std::uint64_t value_begin_ = 0;
   std::size_t root_row_ = kRootFieldsMax;
-  std::uint32_t rows_seen_ = 0;  // bit per row
-  bool session_value_ = false;
+  std::uint32_t rows_seen_ = 0;          // bit per row
+  std::size_t session_index_ = 0;        // of the value being read, in session_body_keys
+  std::vector<std::uint64_t> sessions_;  // by that index
   bool prompt_read_ = false;
 
   std::uint32_t models_ = 0;

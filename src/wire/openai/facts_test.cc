@@ -16,14 +16,15 @@ void feed(FactsReader& reader, std::string_view body, std::size_t size) {
 }
 
 FactsOptions small_blocks() {
-  return {.block_bytes = 8, .session_body_key = "user"};
+  return {.block_bytes = 8, .session_body_keys = {"user", "id"}};
 }
 
 // The facts of a body; checks that the way it is cut does not matter.
 RequestFacts read(Api api, std::string_view body) {
   FactsReader whole(api, small_blocks());
   feed(whole, body, body.size() + 1);
-  const RequestFacts facts = whole.facts();
+  RequestFacts facts = whole.facts();
+  facts.session_key = whole.body_session("user");  // as a policy asks for it
   EXPECT_TRUE(facts.complete);
   for (const std::size_t size : {1, 2, 3, 7, 16, 61}) {
     FactsReader pieces(api, small_blocks());
@@ -36,7 +37,7 @@ RequestFacts read(Api api, std::string_view body) {
     EXPECT_EQ(other.output_tokens_max, facts.output_tokens_max) << size;
     EXPECT_EQ(other.prompt_tokens, facts.prompt_tokens) << size;
     EXPECT_EQ(other.blocks, facts.blocks) << size;
-    EXPECT_EQ(other.session_key, facts.session_key) << size;
+    EXPECT_EQ(pieces.body_session("user"), facts.session_key) << size;
     EXPECT_TRUE(std::ranges::equal(pieces.edit_points(), whole.edit_points())) << size;
     EXPECT_EQ(pieces.prompt_bytes(), whole.prompt_bytes()) << size;
   }
@@ -79,7 +80,7 @@ TEST(Facts, OfAChatRequest) {
   // system, 17, user, 5, 6
   EXPECT_EQ(facts.prompt_tokens, Tokens((6 + 17 + 4 + 5 + 6) / 4));
   EXPECT_EQ(facts.blocks.size(), (38U + 5U) / 8U);  // a separator before each text
-  EXPECT_EQ(facts.session_key, session_key("ann"));
+  EXPECT_EQ(facts.session_key, session_key("ann")) << "of the body";
   EXPECT_EQ(facts.priority, Priority::kHigh);
 }
 
@@ -294,7 +295,7 @@ TEST(Facts, ReadyWhenTheModelAndEnoughOfThePromptAreThere) {
 }
 
 TEST(Facts, WithoutHashingThePromptIsNotWaitedFor) {
-  FactsReader reader(Api::kChat, {.session_body_key = {}, .hash_prompt = HashPrompt::kNo});
+  FactsReader reader(Api::kChat, {.session_body_keys = {}, .hash_prompt = HashPrompt::kNo});
   ASSERT_TRUE(reader.feed(R"({"model":"m","messages":[{"content":"abcdefgh)"));
   EXPECT_TRUE(reader.ready_to_route(1'000'000));
   EXPECT_TRUE(reader.facts().blocks.empty());
@@ -341,6 +342,14 @@ TEST(Facts, KeysAndNamesAreUnescaped) {
   EXPECT_EQ(facts.model, "foo/bar");
   EXPECT_TRUE(facts.stream);
   EXPECT_EQ(facts.session_key, session_key("é"));
+}
+
+TEST(Facts, SessionKeysAreReadByName) {
+  FactsReader reader(Api::kChat, small_blocks());
+  feed(reader, R"({"id":"7","model":"m","user":"ann","metadata":{"user":"bob"}})", 5);
+  EXPECT_EQ(reader.body_session("user"), session_key("ann"));
+  EXPECT_EQ(reader.body_session("id"), session_key("7"));
+  EXPECT_EQ(reader.body_session("model"), 0U) << "nobody asked for it";
 }
 
 TEST(Facts, OddButAllowedValuesAreTakenAsAbsent) {

@@ -47,7 +47,7 @@ void FactsReader::string_piece(const Token& token) {
     default:
       break;
   }
-  if (act_ == Act::kModel || act_ == Act::kTier || (session_value_ && token.depth == 1)) {
+  if (act_ == Act::kModel || act_ == Act::kTier || (is_session_value() && token.depth == 1)) {
     if (token.first) collected_.clear();
     collected_.append(token.text.substr(0, kModelBytesMax + 1 - collected_.size()));
     if (token.last) collected(token);
@@ -65,7 +65,7 @@ void FactsReader::collected(const Token& token) {
                       : collected_ == "priority" ? Priority::kHigh
                                                  : Priority::kNormal;
   }
-  if (session_value_) facts_.session_key = session_key(json::unescape(collected_));
+  if (is_session_value()) sessions_[session_index_] = session_key(json::unescape(collected_));
 }
 
 void FactsReader::model_read(const Token& token) {
