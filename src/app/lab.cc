@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 
+#include "cli/fault.h"
 #include "io/event_loop.h"
 #include "io/folder.h"
 #include "lab/bench_command.h"
@@ -86,7 +87,10 @@ int run_bench(std::span<const std::string> words, const cli::CliIo& io) {
   loop.spawn(stop_on_signal(loop, [&command] { (*command)->stop(); }));
   loop.run();
   if (progress) io.err("\r\033[K");
-  if (!ended) return complain(io, "bench", ended.error());
+  if (!ended) {
+    complain(io, "bench", ended.error());
+    return static_cast<int>(cli::Exit::kUnavailable);
+  }
   io.out((*command)->output());
   return (*command)->exit_code();
 }

@@ -41,6 +41,14 @@ class BenchTest : public ::testing::Test {
     return command_->report();
   }
 
+  // The first number after this name in the JSON report.
+  double figure(std::string_view name) const {
+    const std::string json = command_->output();
+    const auto at = json.find(fmt::format("\"{}\":", name));
+    EXPECT_NE(at, std::string::npos) << name;
+    return at == std::string::npos ? -1 : std::stod(json.substr(at + name.size() + 3));
+  }
+
   port::fake::World world_;
   std::shared_ptr<EngineServer> server_;
   std::unique_ptr<BenchCommand> command_;
@@ -62,7 +70,9 @@ TEST_F(BenchTest, TimesAreTheEngines) {
   bench({"--concurrency", "1", "--requests", "5", "--output-tokens", "11", "-o", "json"});
   EXPECT_THAT(command_->output(), HasSubstr(R"("ttft_seconds":{"count":5,"mean":0.010000)"));
   EXPECT_THAT(command_->output(), HasSubstr(R"("tpot_seconds":{"count":5,"mean":0.010000)"));
+  EXPECT_THAT(command_->output(), HasSubstr(R"("itl_seconds":{"count":50,"mean":0.010000)"));
   EXPECT_THAT(command_->output(), HasSubstr(R"("e2e_seconds":{"count":5,"mean":0.110000)"));
+  EXPECT_NEAR(figure("output_tokens_per_second"), 100, 5);
 }
 
 TEST_F(BenchTest, AnOpenLoopCountsFromWhenARequestWasDue) {
@@ -73,9 +83,10 @@ TEST_F(BenchTest, AnOpenLoopCountsFromWhenARequestWasDue) {
   // latencies.
   bench({"--rate", "10", "--duration", "2s", "--output-tokens", "100", "-o", "json"});
   const std::string json = command_->output();
-  const auto at = json.find("\"e2e_seconds\"");
-  const double worst = std::stod(json.substr(json.find("\"max\":", at) + 6));
-  EXPECT_GT(worst, 10.0);
+  for (const auto* name : {"\"ttft_seconds\"", "\"e2e_seconds\""}) {
+    const auto at = json.find(name);
+    EXPECT_GT(std::stod(json.substr(json.find("\"max\":", at) + 6)), 10.0) << name;
+  }
 }
 
 TEST_F(BenchTest, SharedPrefixesShowAsCachedTokens) {
