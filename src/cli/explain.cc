@@ -34,7 +34,7 @@ std::string request_lines(const json::value& record, const Page& page) {
                        text(record, "priority"));
   std::string out = page.paint(Tone::kBold, id);
   out += wrap(first, page.width, 2).substr(id.size()) + '\n';
-  std::string second = plural(static_cast<double>(array(record, "attempts").size()), "attempt");
+  std::string second = plural(number(record, "attempts_total").value_or(0), "attempt");
   second += fmt::format(", {}", ending(record));
   const double queued = number(record, "queued_ms").value_or(0);
   if (queued > 0) second += fmt::format(", {} in the queue", millis(queued));

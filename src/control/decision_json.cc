@@ -165,6 +165,13 @@ std::string decision_json(const DecisionRecord& record) {
   for (const AttemptRecord& attempt : record.attempts) {
     attempts.push_back(attempt_json(attempt, name_of));
   }
+  if (record.undecided) {
+    AttemptRecord none;
+    none.decision = *record.undecided;
+    json::object shown = attempt_json(none, name_of);
+    shown["outcome"] = nullptr;
+    attempts.push_back(std::move(shown));
+  }
   out["attempts"] = std::move(attempts);
   return json_text(out);
 }

@@ -113,11 +113,11 @@ TEST(DecisionJson, ARequestNobodyCouldTakeSaysWhy) {
   record.status = 503;
   record.error_code = "no_healthy_backend";
   record.ttft = Duration(-1);
-  AttemptRecord none;
-  none.decision.candidates_total = 2;
-  none.decision.notes = {rejected(3, Rejection::kDraining), rejected(4, Rejection::kEjected)};
-  none.outcome.kind = OutcomeKind::kOverloaded;
-  record.attempts = {none};
+  Decision none;
+  none.candidates_total = 2;
+  none.notes = {rejected(3, Rejection::kDraining), rejected(4, Rejection::kEjected)};
+  record.attempts.clear();
+  record.undecided = none;
   const std::string text = decision_json(record);
   expect_golden("decision_refused.json", reflow(text, 4));
   const auto root = json::parse(text).as_object();

@@ -3,6 +3,8 @@ line.
 """
 
 import json
+import re
+import threading
 
 import pytest
 from harness import fake_engine as fe
@@ -53,8 +55,20 @@ def test_a_decision_is_kept_with_its_facts(routed, route):
             "cached_tokens",
             "tokens_ahead",
             "load_age_ms",
+            "rates_age_ms",
             "rejection",
         } <= set(found)
+
+
+def test_facts_are_told_with_their_age(start, sim_engine):
+    mesh = start.up(sim_engine())
+    for _ in range(4):
+        answer = mesh.chat(model="sim", max_tokens=20, stream=True)
+    record = mesh.decision(answer)
+    (found,) = record["attempts"][0]["decision"]["candidates"]
+    assert 0 <= found["load_age_ms"] < 5000 and 0 <= found["rates_age_ms"] < 60_000
+    told = mesh.cli("explain", answer.header("x-request-id")).stdout
+    assert re.search(r"facts: engine load [\d.]+ [um]?s old, rates [\d.]+ [um]?s old", told), told
 
 
 def test_a_rejected_candidate_says_why(routed):
@@ -93,6 +107,31 @@ def test_a_refused_request_is_kept_too(routed):
         and record["error_code"] == "model_not_found"
         and record["attempts"] == []
     )
+
+
+def test_a_request_that_no_engine_could_take_says_why(routed):
+    mesh, (one, two) = routed(2, in_flight_per_engine_max=1, queue_max=0, shards=1)
+    two.die()
+    mesh.wait_state("e2", "down")
+    gate = threading.Event()
+    one.default = fe.held(gate, fe.plausible)
+    with mesh.wire() as busy:
+        busy.request("POST", ROUTES[0], json.dumps(body_of(ROUTES[0])).encode())
+        one.wait_whole()
+        answer = mesh.chat()
+        gate.set()
+        assert busy.answer().status == 200
+    assert answer.status == 503 and not answer.header("x-infermesh-engine")
+    record = mesh.decision(answer)
+    assert (record["error_code"], record["attempts_total"]) == ("queue_full", 0)
+    (asked,) = record["attempts"]
+    rejected = {
+        found["engine"]: found["rejection"] for found in asked["decision"]["candidates"]
+    }
+    assert rejected == {"e1": "full", "e2": "not_ready"}
+    assert asked["engine"] is None and asked["decision"]["refusal"] == "queue_full"
+    told = mesh.cli("explain", answer.header("x-request-id")).stdout
+    assert "no engine can take it: queue_full" in told and "e2" in told, told
 
 
 def test_usage_as_the_engine_told_it_is_kept(routed):
@@ -227,8 +266,36 @@ def test_a_session_key_may_be_in_the_body(start, fake):
             model("m", "p"),
         ]
     )
-    engines = {mesh.chat(conversation="c1").header("x-infermesh-engine") for _ in range(8)}
-    assert len(engines) == 1
+    homes = [
+        {mesh.chat(conversation=f"c{i}").header("x-infermesh-engine") for _ in range(3)}
+        for i in range(12)
+    ]
+    assert all(len(home) == 1 for home in homes)
+    assert len(set.union(*homes)) > 1, "conversations spread"
+
+
+def test_models_may_have_session_keys_of_their_own(start, fake):
+    four = [fake("m", "n", "plain") for _ in range(4)]
+    names = [f"e{i + 1}" for i in range(4)]
+    mesh = start.run(
+        [engine(name, one.url) for name, one in zip(names, four)]
+        + [
+            policy("by-thread", "session", session_body_key="thread"),
+            policy("by-user", "session", session_body_key="user"),
+            pool("p", names, policy="by-thread"),
+            model("m", "p"),
+            model("n", "p", policy="by-user"),
+        ]
+    )
+
+    def home(name: str, **fields: str) -> str:
+        return mesh.chat(model=name, **fields).header("x-infermesh-engine")
+
+    for name, key, other in (("m", "thread", "user"), ("n", "user", "thread")):
+        homes = {i: home(name, **{key: f"k{i}", other: "same"}) for i in range(12)}
+        assert len(set(homes.values())) > 1, f"{name} is routed by {key}"
+        for i in range(12):
+            assert home(name, **{other: f"x{i}", key: f"k{i}"}) == homes[i]
 
 
 @pytest.mark.parametrize("name", ["prefix_affinity", "expected_latency"])

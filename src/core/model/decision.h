@@ -98,6 +98,8 @@ struct DecisionRecord {
   WallTime received{};
   Duration queued{0};
   std::vector<AttemptRecord> attempts;
+  // The last decision, when it named no engine: `refusal` says how the request ended.
+  std::optional<Decision> undecided;
   std::vector<std::pair<EndpointId, std::string>> engine_names;  // of all notes, for printing
   std::uint16_t status = 0;                                      // sent to the client
   std::string error_code;  // infermesh's own error, empty when none

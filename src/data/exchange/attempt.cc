@@ -33,13 +33,7 @@ Attempt::Attempt(Exchange& exchange, Decision decision, std::uint32_t number)
   attempt.engine = endpoint_.name;
   attempt.decision = decision_;
   exchange_.record.attempts.push_back(std::move(attempt));
-  for (const CandidateNote& note : decision_.notes) {
-    auto& names = exchange_.record.engine_names;
-    const bool known = std::any_of(names.begin(), names.end(),
-                                   [&](const auto& n) { return n.first == note.endpoint; });
-    const Endpoint* noted = exchange_.view->endpoint(note.endpoint);
-    if (!known && noted != nullptr) names.emplace_back(note.endpoint, noted->name);
-  }
+  exchange_.note_names(decision_);
 }
 
 Attempt::~Attempt() {

@@ -64,6 +64,7 @@ port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> t
     const bool my_turn = ticket.granted() || !shard.admission.has_waiting(pool->id);
     Decision decision;
     decision.wait = true;
+    decision.policy = route::policy_for(*view, *model).policy;
     if (my_turn) {
       view = shard.view;
       model = view->find_model(facts.model);
@@ -72,10 +73,13 @@ port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> t
       decision = route::decide({*view, shard.loads, &shard.prefixes, *model, facts, tried},
                                shard.route_state, shard.rng, shard.loop.now());
       if (decision.endpoint) {
+        record.undecided.reset();
         shard.meter.decided(pool->spec.name, decision);
         co_return decision;
       }
+      note_names(decision);
     }
+    if (my_turn || !record.undecided) record.undecided = decision;
     if (!decision.wait) co_return stop(no_engine(*view, *model, decision, tried));
     const auto entered =
         ticket.enter(*pool, *model, facts.priority, std::min(queue_deadline, facts.deadline));
@@ -103,6 +107,25 @@ port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> t
           {ErrorCode::kShed, "A request of higher priority took the place in the queue.", {}});
     }
   }
+}
+
+// The engines that a decision speaks of, as they are called now.
+void Exchange::note_names(const Decision& decision) {
+  auto& names = record.engine_names;
+  for (const CandidateNote& note : decision.notes) {
+    const bool known = std::any_of(names.begin(), names.end(),
+                                   [&](const auto& name) { return name.first == note.endpoint; });
+    const Endpoint* noted = view->endpoint(note.endpoint);
+    if (!known && noted != nullptr) names.emplace_back(note.endpoint, noted->name);
+  }
+}
+
+// No engine was named: how the wait for one ended.
+void Exchange::note_undecided(const Stop& why) {
+  if (!record.undecided) return;
+  record.undecided->wait = false;
+  record.undecided->refusal = why.error.code;
+  if (why.kind == Stop::Kind::kClientGone) record.undecided->refusal = ErrorCode::kClientClosed;
 }
 
 port::Task<Step<>> Exchange::pause(Duration duration) {
@@ -150,6 +173,7 @@ port::Task<Step<>> Exchange::run_attempts() {
   for (std::uint32_t number = 1;; ++number) {
     auto decision = co_await next_decision(tried);
     if (!decision) {
+      note_undecided(decision.error());
       const bool nothing_left =
           failure && decision.error().error.code == ErrorCode::kNoHealthyBackend;
       if (!nothing_left) co_return std::unexpected(decision.error());

@@ -70,6 +70,7 @@ class Exchange {
   void note_content();  // an event with a part of the answer has come
   void stamp_decision_headers();
   Subject subject() const;
+  void note_names(const Decision& decision);  // of the engines it speaks of, for explain
 
   ExchangeParts parts;
   openai::FactsReader reader;
@@ -97,6 +98,7 @@ class Exchange {
   port::Task<Step<>> run_attempts();
   port::Task<Step<Decision>> next_decision(std::span<const EndpointId> tried);
   std::optional<Duration> retry_delay(const Outcome& outcome, std::vector<EndpointId>& tried);
+  void note_undecided(const Stop& why);
   port::Task<Step<>> pause(Duration duration);
   void end_with(const Stop& stop);
   RequestSummary summary() const;
