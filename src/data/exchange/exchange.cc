@@ -45,7 +45,6 @@ port::Task<void> Exchange::run() {
 
 port::Task<Step<>> Exchange::serve() {
   if (auto checked = check_head(); !checked) co_return checked;
-  parts.waiter.total_deadline = parts.start.received + parts.shard.settings.total_timeout;
   if (auto read = co_await intake(); !read) co_return read;
   if (auto found = resolve(); !found) co_return found;
   co_return co_await run_attempts();

@@ -34,6 +34,11 @@ Step<> Exchange::check_head() {
          fmt::format("The body is announced as {}; this route takes application/json.", *type),
          {}});
   }
+  // A deadline of the client's is known from here on, and a wrong one is not worth a body.
+  const auto read = read_head_facts(parts.head.headers, parts.start.received, facts);
+  if (!read) return stop(read.error());
+  parts.waiter.total_deadline =
+      std::min(facts.deadline, parts.start.received + parts.shard.settings.total_timeout);
   const bool welcome = body.announced() <= parts.shard.settings.body_bytes_max;
   if (parts.head.expect_continue && !body.complete() && welcome) {
     parts.client.out.write(http::kContinue);

@@ -109,6 +109,22 @@ TEST(Deadline, ThatTheClientNames) {
                "deadline_exceeded");
 }
 
+TEST(Deadline, ThatTheClientNamesEndsASlowBodyToo) {
+  TestMesh mesh;
+  const std::string request = chat(kPlainBody, "x-infermesh-timeout-ms: 1500\r\n");
+  const std::string slow = request.substr(0, request.size() - kPlainBody.size() + 5);
+  expect_error(answered_at(mesh, slow, 1500ms), 504, "deadline_exceeded");
+}
+
+TEST(Deadline, AWrongOneIsRefusedBeforeTheBody) {
+  TestMesh mesh;
+  TestClient client = mesh.connect();
+  const std::string request = chat(kPlainBody, "x-stainless-read-timeout: soon\r\n");
+  client.send(request.substr(0, request.size() - kPlainBody.size()));
+  expect_error(client.peek(), 400, "invalid_field");
+  EXPECT_TRUE(client.peek().has("x-stainless-read-timeout"));
+}
+
 TEST(Deadline, OfTheClientsHead) {
   TestMesh mesh;
   TestClient client = mesh.connect();
