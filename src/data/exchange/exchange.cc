@@ -147,7 +147,9 @@ std::optional<Duration> Exchange::retry_delay(const Outcome& outcome,
         const Endpoint* other = view->endpoint(id);
         const bool usable = other != nullptr && (other->state == EndpointState::kReady ||
                                                  other->state == EndpointState::kSuspect);
-        return usable && std::find(tried.begin(), tried.end(), id) == tried.end();
+        const Ejection* ejection = view->find_ejection(id, model->id);
+        const bool out = ejection != nullptr && !ejection->half_open;
+        return usable && !out && std::find(tried.begin(), tried.end(), id) == tried.end();
       });
   const health::RetryQuestion question{
       .outcome = outcome,

@@ -92,6 +92,22 @@ TEST(Retry, TheSameEngineIsAskedAgainOnlyWhenThereIsNoOther) {
   EXPECT_GE(mesh.world.now(), Instant(5ms)) << "after a pause";
 }
 
+TEST(Retry, HonoursRetryAfterWhenAllOthersAreEjected) {
+  TestMesh mesh(2);
+  mesh.view.ejections = {{EndpointId(1), ModelId(0), kNever, false, "5 failures in a row"}};
+  mesh.publish();
+  mesh.engine(0).plays([&mesh](TestWire& wire) -> port::Task<void> {
+    std::string text = json_answer(kPlainAnswer);
+    if (mesh.engine(0).asked() == 1) text = json_answer("{}", 503, "retry-after: 3\r\n");
+    co_await wire.write(text);
+  });
+  const TestAnswer answer = mesh.ask(chat(kPlainBody));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.header("x-infermesh-engine"), "e0");
+  EXPECT_EQ(mesh.engine(1).asked(), 0u);
+  EXPECT_GE(mesh.world.now(), Instant(3s));
+}
+
 TEST(Retry, AttemptsEndAtTheirNumber) {
   TestMesh mesh(5);
   for (std::size_t i = 0; i < 5; ++i) mesh.engine(i).answers(json_answer("{}", 503));
@@ -114,6 +130,20 @@ TEST(Retry, TheBudgetEndsRetriesWhenEverythingFails) {
   EXPECT_GE(retries, 10u);
   EXPECT_LE(retries, 10u + kRequests / 5 + 5) << "a fifth of requests, and a floor";
   EXPECT_FALSE(mesh.counted("infermesh_retries_refused_total 0"));
+}
+
+TEST(Retry, TheBudgetIsThePoolsEvenWhenItChanges) {
+  TestMesh mesh(2);
+  for (std::size_t i = 0; i < 2; ++i) mesh.engine(i).answers(json_answer("{}", 503));
+  for (int i = 0; i < 100; ++i) mesh.ask(chat(kPlainBody));
+  mesh.pool().retry_budget = 0;
+  mesh.publish();
+  int warm_up = 0;
+  while (mesh.ask(chat(kPlainBody)).header("x-infermesh-attempts") != "1") ASSERT_LT(++warm_up, 50);
+  const std::size_t asked = mesh.engine(0).asked() + mesh.engine(1).asked();
+  for (int i = 0; i < 50; ++i) mesh.ask(chat(kPlainBody));
+  EXPECT_LE(mesh.engine(0).asked() + mesh.engine(1).asked() - asked, 52u)
+      << "no share, only a floor";
 }
 
 TEST(Retry, AnEnginesOwnRefusalReachesTheClientInItsForm) {
