@@ -2,6 +2,7 @@
 told.
 """
 
+import itertools
 import signal
 import time
 
@@ -187,6 +188,31 @@ def test_an_ejected_engine_proves_itself_and_returns(routed):
         return not mesh.engines()["e1"]["ejections"] and mesh.engine_state("e1") == "ready"
 
     eventually(back, "e1 is taken back", within=60)
+
+
+def test_an_engine_that_fails_far_more_than_the_others_is_ejected(routed):
+    """Never five times in a row, never half of its requests: only beside the others it is bad."""
+    mesh, engines = routed(4, default_policy="round_robin", shards=1, attempts_max=1)
+    asked = itertools.count()
+
+    async def every_third_fails(exchange) -> None:
+        reply = fe.error_reply(500) if next(asked) % 3 == 0 else fe.plausible
+        await reply(exchange)
+
+    engines[3].default = every_third_fails
+
+    def out() -> list:
+        for _ in range(8):
+            mesh.chat()
+        return mesh.engines()["e4"]["ejections"]
+
+    (ejection,) = eventually(out, "the odd one is taken out", within=20)
+    assert "far more often" in ejection["reason"] and ejection["model"] == "m"
+    assert all(not mesh.engines()[f"e{i}"]["ejections"] for i in (1, 2, 3))
+    heard = len(engines[3].heard)
+    for _ in range(12):
+        mesh.chat()
+    assert len(engines[3].heard) == heard
 
 
 def test_not_all_engines_of_a_pool_are_ejected(routed):

@@ -82,6 +82,7 @@ TEST_F(EjectorTest, OpensAfterFailuresInARowThenAsksForOneTrialThenCloses) {
 
   now = open.until;
   EXPECT_TRUE(ejector.step(now, view));
+  ASSERT_EQ(ejector.ejections().size(), 1U);
   EXPECT_TRUE(ejector.ejections()[0].half_open);
   EXPECT_EQ(ejector.ejections()[0].until, kNever);
   feed(1, OutcomeKind::kOk, 1, true);
@@ -121,7 +122,7 @@ TEST_F(EjectorTest, TellsSinceWhenThroughFailedTrialsAndAnewAfterAReturn) {
   EXPECT_EQ(out(), std::vector<unsigned>{});
   now += 1s;
   feed(0, OutcomeKind::kReset, 5);
-  EXPECT_EQ(out(), std::vector<unsigned>{0});
+  ASSERT_EQ(out(), std::vector<unsigned>{0});
   EXPECT_EQ(ejector.ejections()[0].since, now);
 }
 
@@ -133,7 +134,7 @@ TEST_F(EjectorTest, OpensWhenHalfOfAWindowFails) {
   EXPECT_EQ(out(), std::vector<unsigned>{});
   feed(2, OutcomeKind::kOk);
   feed(2, OutcomeKind::kEngineError);
-  EXPECT_EQ(out(), std::vector<unsigned>{2});
+  ASSERT_EQ(out(), std::vector<unsigned>{2});
   EXPECT_EQ(ejector.ejections()[0].reason, "10 of 20 requests failed");
 }
 
@@ -235,7 +236,7 @@ TEST_F(EjectorTest, TakesOutTheOneThatFailsFarMoreThanTheRestForAWhile) {
       feed(i, i == 3 && n % 3 == 0 ? OutcomeKind::kEngineError : OutcomeKind::kOk);
     }
   }
-  EXPECT_EQ(out(), std::vector<unsigned>{3});
+  ASSERT_EQ(out(), std::vector<unsigned>{3});
   EXPECT_EQ(ejector.ejections()[0].until, now + 30s);
   now += 29s;
   EXPECT_EQ(out(), std::vector<unsigned>{3});

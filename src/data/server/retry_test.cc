@@ -211,6 +211,26 @@ TEST(Retry, AnEngineThatWantsItsConnectionClosedIsObeyed) {
   EXPECT_EQ(mesh.shard.upstream.idle(), 0u);
 }
 
+TEST(Outcomes, SuccessesAreToldOnlyBesideAFailureOfTheSameModel) {
+  TestMesh mesh(2);
+  for (std::size_t i = 0; i < 2; ++i) mesh.engine(i).answers(json_answer(kPlainAnswer));
+  mesh.ask(chat(kPlainBody));
+  EXPECT_TRUE(mesh.outcomes.empty()) << "all is well: nothing to tell";
+  mesh.engine(0).answers(json_answer("{}", 500));
+  mesh.ask(chat(kPlainBody));
+  mesh.endpoint(0).state = EndpointState::kDown;
+  mesh.publish();
+  mesh.ask(chat(kPlainBody));
+  ASSERT_EQ(mesh.outcomes.size(), 2u);
+  EXPECT_EQ(mesh.outcomes[0].endpoint, EndpointId(0));
+  EXPECT_TRUE(is_failure(mesh.outcomes[0].kind));
+  EXPECT_EQ(mesh.outcomes[1].endpoint, EndpointId(1)) << "what the failing one is compared with";
+  EXPECT_EQ(mesh.outcomes[1].kind, OutcomeKind::kOk);
+  mesh.world.run_for(61s);
+  mesh.ask(chat(kPlainBody));
+  EXPECT_EQ(mesh.outcomes.size(), 2u) << "a minute later it is old news";
+}
+
 TEST(Retry, NoEngineLeftSaysWhichThereAreAndWhyNot) {
   TestMesh mesh(2);
   mesh.endpoint(0).state = EndpointState::kDown;

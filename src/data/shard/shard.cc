@@ -8,8 +8,7 @@ namespace infermesh::data {
 namespace {
 
 constexpr std::size_t kScratchBytes = 64 << 10;
-constexpr Duration kTroubleMemory =
-    60s;  // how long an endpoint's successes are reported after a failure
+constexpr Duration kTroubleMemory = 60s;  // how long successes are reported after a failure
 
 }  // namespace
 
@@ -27,7 +26,9 @@ Shard::Shard(Borrowed borrowed)
       admission(borrowed.loop),
       decisions(borrowed.settings.decisions_kept),
       scratch(kScratchBytes),
-      report_(std::move(borrowed.report)) {}
+      report_(std::move(borrowed.report)),
+      endpoint_trouble_(kTroubleMemory),
+      model_trouble_(kTroubleMemory) {}
 
 void Shard::set_view(MeshViewPtr published) {
   IM_ASSERT(published != nullptr);
@@ -58,17 +59,17 @@ health::RetryBudget& Shard::retry_budget(const Pool& pool) {
   return named.budget;
 }
 
-// Successes of endpoints without recent trouble tell the health machines nothing new and are not
-// worth a hop.
+// Successes tell the health machines nothing new, and are not worth a hop, while neither the
+// endpoint nor another of the same model has failed lately: a bad endpoint is known by its peers.
 void Shard::report_outcome(const Outcome& outcome) {
   const Instant now = loop.now();
-  const auto trouble = troubled_.find(outcome.endpoint);
   if (is_failure(outcome.kind)) {
-    troubled_.insert_or_assign(outcome.endpoint, now + kTroubleMemory);
-  } else if (trouble == troubled_.end() && !outcome.trial) {
-    return;
-  } else if (trouble != troubled_.end() && trouble->second < now) {
-    troubled_.erase(trouble);
+    endpoint_trouble_.note(outcome.endpoint, now);
+    model_trouble_.note(outcome.model_key, now);
+  } else {
+    const bool wanted = endpoint_trouble_.lately(outcome.endpoint, now) ||
+                        model_trouble_.lately(outcome.model_key, now);
+    if (!wanted && !outcome.trial) return;
   }
   if (report_) report_(outcome);
 }

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "base/rng.h"
@@ -20,6 +19,7 @@
 #include "data/shard/admission.h"
 #include "data/shard/decision_ring.h"
 #include "data/shard/meter.h"
+#include "data/shard/trouble.h"
 #include "data/stream/upstream_pool.h"
 #include "obs/log.h"
 #include "port/loop.h"
@@ -68,8 +68,8 @@ class Shard {
     health::RetryBudget budget;
   };
   std::map<std::string, NamedBudget> retry_budgets_;  // by pool
-  std::unordered_map<EndpointId, Instant>
-      troubled_;  // endpoints whose successes the health machines must see, until when
+  Trouble<EndpointId> endpoint_trouble_;
+  Trouble<std::uint64_t> model_trouble_;  // by model_key
 };
 
 }  // namespace infermesh::data
