@@ -196,4 +196,5 @@ def test_every_route_wants_a_model(routed, route):
 def test_no_error_of_ours_lacks_who_what_and_next(busy):
     mesh, one, gate, first = busy(queue_max=0)
     message = mesh.chat().json()["error"]["message"]
-    assert message.endswith(".") and len(message) > 30
+    assert "pool m are busy" in message and "0 requests wait" in message
+    assert message.endswith("Try again after retry-after-ms, or add engines to the pool.")
