@@ -13,6 +13,11 @@ const DecisionRecord& record_of(TestMesh& mesh, const std::string& id) {
   return record == nullptr ? kNothing : *record;
 }
 
+ErrorCode refusal_of(TestMesh& mesh, const std::string& id) {
+  const auto& undecided = record_of(mesh, id).undecided;
+  return undecided ? undecided->refusal : ErrorCode::kInternal;
+}
+
 TEST(Explain, ARefusalKeepsWhyEachEngineWasRejected) {
   TestMesh mesh(2);
   mesh.endpoint(0).state = EndpointState::kDown;
@@ -37,7 +42,8 @@ TEST(Explain, AWaitThatCameToNothingSaysHowItEnded) {
   mesh.publish();
   mesh.cell().in_flight.store(1);
   EXPECT_EQ(mesh.ask(chat(kPlainBody, "x-request-id: late\r\n")).status, 504);
-  EXPECT_EQ(record_of(mesh, "late").undecided->refusal, ErrorCode::kQueueDeadline);
+  EXPECT_EQ(refusal_of(mesh, "late"), ErrorCode::kQueueDeadline);
+  ASSERT_TRUE(record_of(mesh, "late").undecided);
   EXPECT_EQ(record_of(mesh, "late").undecided->notes.at(0).rejection, Rejection::kFull);
   TestClient waiting = mesh.connect();
   waiting.send(chat(kPlainBody, "x-request-id: served\r\n"));

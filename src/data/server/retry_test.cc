@@ -127,7 +127,7 @@ TEST(Retry, TheBudgetEndsRetriesWhenEverythingFails) {
   constexpr std::size_t kRequests = 200;
   for (std::size_t i = 0; i < kRequests; ++i) mesh.ask(chat(kPlainBody));
   const std::size_t retries = mesh.engine(0).asked() + mesh.engine(1).asked() - kRequests;
-  EXPECT_GE(retries, 10u);
+  EXPECT_GE(retries, 10u + kRequests / 5 - 5);
   EXPECT_LE(retries, 10u + kRequests / 5 + 5) << "a fifth of requests, and a floor";
   EXPECT_FALSE(mesh.counted("infermesh_retries_refused_total 0"));
 }
