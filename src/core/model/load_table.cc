@@ -12,9 +12,9 @@ Out known_or_minus_one(const std::optional<In>& value) {
   return value ? static_cast<Out>(*value) : Out{-1};
 }
 
-void smooth_others(std::atomic<std::int32_t>& value, std::atomic<std::int32_t>& last,
-                   std::int32_t seen) {
-  const std::int32_t now_seen = std::max(0, seen);
+template <typename Count>
+void smooth_others(std::atomic<Count>& value, std::atomic<Count>& last, Count seen) {
+  const Count now_seen = std::max(Count{0}, seen);
   value.store(std::min(now_seen, last.load(kRelaxed)), kRelaxed);
   last.store(now_seen, kRelaxed);
 }
@@ -29,6 +29,14 @@ void note_others(LoadCell& cell, const EngineReport& report) {
   smooth_others(cell.others_waiting, cell.others_waiting_last, others_waiting);
   smooth_others(cell.others_running, cell.others_running_last,
                 others - std::max(0, others_waiting));
+  if (!report.waiting_prompt_tokens) {
+    cell.others_waiting_tokens.store(-1, kRelaxed);
+    cell.others_waiting_tokens_last.store(-1, kRelaxed);
+    return;
+  }
+  // Of the own tokens ahead some are in work and not in the engine's queue, so this errs low.
+  smooth_others(cell.others_waiting_tokens, cell.others_waiting_tokens_last,
+                report.waiting_prompt_tokens->value - cell.prefill_tokens_ahead.load(kRelaxed));
 }
 
 void reset_line(LineSums& line) {

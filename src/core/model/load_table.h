@@ -75,6 +75,8 @@ struct alignas(64) LoadCell {
   // the other.
   std::atomic<std::int32_t> others_running{0}, others_waiting{0};
   std::atomic<std::int32_t> others_running_last{0}, others_waiting_last{0};
+  // Uncached prompt tokens of those that wait, where the engine tells; negative = unknown.
+  std::atomic<std::int64_t> others_waiting_tokens{-1}, others_waiting_tokens_last{-1};
   // Totals, for status and metrics.
   std::atomic<std::uint64_t> requests{0};
   std::atomic<std::uint64_t> failures{0};

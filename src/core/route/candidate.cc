@@ -27,6 +27,7 @@ Load read_load(const LoadCell& cell, Instant now) {
     load.reported_waiting = cell.reported_waiting.load(kRelaxed);
     load.others_running = cell.others_running.load(kRelaxed);
     load.others_waiting = cell.others_waiting.load(kRelaxed);
+    load.others_waiting_tokens = Tokens(cell.others_waiting_tokens.load(kRelaxed));
   }
   if (const auto at = cell.rates_at_ns.load(kRelaxed); at > 0) load.rates_age = since(at, now);
   load.prefix_trust = cell.prefix_trust.load(kRelaxed);

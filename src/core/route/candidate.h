@@ -31,12 +31,12 @@ struct Load {
   std::int32_t reported_waiting = -1;  // negative: unknown or stale
   std::int32_t others_running = -1;    // other clients' requests; negative: unknown or stale
   std::int32_t others_waiting = -1;
-  Duration load_age{-1};   // negative: never reported
-  Duration rates_age{-1};  // negative: never measured
+  Tokens others_waiting_tokens{-1};  // of those; negative: not told or stale
+  Duration load_age{-1};             // negative: never reported
+  Duration rates_age{-1};            // negative: never measured
   float prefix_trust = 1;
-  Pace measured;
+  Pace measured;                   // zeros: not measured
   double measured_at_streams = 1;  // mean number of streams that per_output_token comes from
-  // zeros: not measured  // zeros: not measured
 
   std::int32_t waiting() const { return in_flight > streams ? in_flight - streams : 0; }
 };

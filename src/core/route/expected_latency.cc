@@ -35,7 +35,10 @@ Others others_of(const Load& load, const PoolPace& pool) {
 double queue_seconds(const Load& load, const Pace& pace, const Others& others, double typical) {
   const double own_waiting = load.waiting();
   const double requests = own_waiting + others.waiting;
-  const double tokens = static_cast<double>(load.prefill_ahead.value) + others.waiting * typical;
+  const bool told = load.others_waiting > 0 && load.others_waiting_tokens >= Tokens(0);
+  const double others_tokens =
+      told ? static_cast<double>(load.others_waiting_tokens.value) : others.waiting * typical;
+  const double tokens = static_cast<double>(load.prefill_ahead.value) + others_tokens;
   double seconds = requests * pace.overhead + tokens * pace.per_prompt_token;
   if (own_waiting > 0) {
     const double head = seconds / requests;

@@ -289,6 +289,34 @@ TEST(ExpectedLatency, CountsOthersTrafficOnlyWhileTheReportIsFresh) {
   EXPECT_EQ(mesh.decide(chat(100)).endpoint->value, 0);
 }
 
+TEST(ExpectedLatency, CountsTheTokensOfWaitingOthersWhereTheEngineTellsThem) {
+  TestMesh mesh(2);
+  const auto report = [&](EndpointId to, std::optional<Tokens> waiting_tokens) {
+    EngineReport told;
+    told.running = 1;
+    told.waiting = 2;
+    told.waiting_prompt_tokens = waiting_tokens;
+    told.read_at = mesh.now;
+    for (int i = 0; i < 2; ++i) mesh.load->report(to, told);  // the lower of two counts
+  };
+  const auto queue_of = [&](EndpointId wanted) {
+    const Decision decision = mesh.decide(chat(100));
+    return decision.notes[decision.notes[0].endpoint == wanted ? 0 : 1].queue_seconds;
+  };
+  report(EndpointId(0), Tokens(16'000));
+  report(EndpointId(1), Tokens(400));
+  EXPECT_EQ(mesh.decide(chat(100)).endpoint, EndpointId(1));
+  EXPECT_NEAR(queue_of(EndpointId(0)), 2.02, 0.01) << "at 8,000 tokens a second";
+  EXPECT_NEAR(queue_of(EndpointId(1)), 0.07, 0.01);
+  report(EndpointId(1), std::nullopt);
+  EXPECT_NEAR(queue_of(EndpointId(1)), 0.148, 0.01) << "two typical prompts";
+  // What this router sent is not counted twice.
+  mesh.cell(0).in_flight = 3;
+  mesh.cell(0).prefill_tokens_ahead = 16'000;
+  report(EndpointId(0), Tokens(16'000));
+  EXPECT_NEAR(queue_of(EndpointId(0)), 2.03, 0.02);
+}
+
 TEST(ExpectedLatency, ALatePromptInWorkMakesAnEngineLookSlow) {
   TestMesh mesh(2);
   for (std::size_t i = 0; i < 2; ++i) {
