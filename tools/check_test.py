@@ -2,13 +2,15 @@
 """Tests of tools/check.py and tools/gen.py: each rule sees what it is for, and nothing else."""
 import json
 import pathlib
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from checks import coroutines, folders, includes, promises, purity, sizes, words  # noqa: E402
+from checks import coroutines, folders, includes, programs, promises, purity, sizes, words  # noqa: E402
 from checks.tree import Tree, code_only  # noqa: E402
 from generate import common  # noqa: E402
 from generate.options import check as check_options  # noqa: E402
@@ -261,6 +263,33 @@ class Promises(unittest.TestCase):
     def test_every_promise_names_a_test(self):
         for row in ("| a | by hand |", "| `Retry.NeverTheSameFirst` | `make check` |"):
             self.assertIn("a promise names no test", self.lines(row)[0])
+
+
+class Tidy(unittest.TestCase):
+    def test_a_clean_file_is_not_looked_at_again_until_it_changes(self):
+        with tempfile.TemporaryDirectory() as root:
+            tree = Tree({"src/a/x.cc": "int a;", "src/a/y.cc": ""}, root=root)
+            programs.CleanFiles(tree).add(["src/a/x.cc"])
+            known = programs.CleanFiles(tree)
+            self.assertTrue(known.has("src/a/x.cc"))
+            self.assertFalse(known.has("src/a/y.cc"))
+            self.assertFalse(programs.CleanFiles(Tree({"src/a/x.cc": "int b;"}, root=root)).has("src/a/x.cc"))
+            self.assertFalse(programs.CleanFiles(Tree({"src/a/x.cc": "int a;", ".clang-tidy": "x"}, root=root)).has("src/a/x.cc"))
+
+    def test_recent_files_are_those_not_committed_then_those_of_the_last_commits(self):
+        with tempfile.TemporaryDirectory() as root:
+            def git(*words):
+                subprocess.run(["git", "-C", root, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True,
+                               capture_output=True)
+            git("init", "-q")
+            for names in (["old.cc"], ["b.cc", "gone.cc"]):
+                for name in names:
+                    (pathlib.Path(root) / name).write_text(name)
+                git("add", ".")
+                git("commit", "-q", "-m", "x")
+            (pathlib.Path(root) / "gone.cc").unlink()
+            (pathlib.Path(root) / "new.cc").write_text("")
+            self.assertEqual(Tree.of_git(root).recent(), ["new.cc", "b.cc"])
 
 
 class Reading(unittest.TestCase):

@@ -142,11 +142,16 @@ def measure(pid: int, port: int, script: pathlib.Path, connections: int, seconds
     before = cpu_seconds(pid)
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     spent = cpu_seconds(pid) - before
-    requests = int(re.search(r"(\d+) requests in", text).group(1))
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    if bad or "Socket errors" in text:
-        raise SystemExit(f"errors under load, the figures mean nothing:\n{text}")
+    requests = requests_of(text)
     return spent / requests * 1e6, requests / seconds
+
+
+def requests_of(text: str) -> int:
+    """How many requests wrk says it made; none may have failed."""
+    found = re.search(r"(\d+) requests in", text)
+    if not found or re.search(r"Non-2xx or 3xx responses: \d+|Socket errors", text):
+        raise SystemExit(f"errors under load, the figures mean nothing:\n{text}")
+    return int(found.group(1))
 
 
 def version_of(command: list[str]) -> str:
@@ -188,10 +193,10 @@ def run(options: argparse.Namespace) -> str:
         engine.terminate()
         engine.wait()
         shutil.rmtree(folder, ignore_errors=True)
-    return table(rows, memory, options)
+    return table(rows, memory) + footer(options)
 
 
-def table(rows: dict, memory: dict[str, float], options: argparse.Namespace) -> str:
+def table(rows: dict, memory: dict[str, float]) -> str:
     lines = ["| proxy | " + " | ".join(f"{case}, CPU us | x nginx" for case in CASES) + " | RSS MiB |",
              "| --- |" + " ---: | ---: |" * len(CASES) + " ---: |"]
     base = {case: statistics.median(cost for cost, _ in rows["nginx"][case]) for case in CASES}
@@ -201,10 +206,13 @@ def table(rows: dict, memory: dict[str, float], options: argparse.Namespace) -> 
             cost = statistics.median(cost for cost, _ in cases[case])
             cells.append(f"{cost:.1f} | {cost / base[case]:.2f}")
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {memory[name]:.1f} |")
-    load = os.getloadavg()[0]
-    lines += ["", f"{options.repeats} repeats of {options.seconds} s, medians; load average {load:.1f} at the end; "
-              f"{version_of(['nginx', '-v'])}; {version_of([options.binary, 'version'])}; {os.cpu_count()} cores."]
     return "\n".join(lines) + "\n"
+
+
+def footer(options: argparse.Namespace) -> str:
+    load = os.getloadavg()[0]
+    return (f"\n{options.repeats} repeats of {options.seconds} s, medians; load average {load:.1f} at the end; "
+            f"{version_of(['nginx', '-v'])}; {version_of([options.binary, 'version'])}; {os.cpu_count()} cores.\n")
 
 
 def main() -> int:

@@ -39,6 +39,18 @@ class Tree:
         changed = git("diff", "-z", "--name-only", "HEAD") + git("ls-files", "-z", "--others", "--exclude-standard")
         return Tree(root=root, paths=paths, changed=changed)
 
+    def recent(self):
+        """C++ sources by how lately they changed: not committed yet, then since the branch left origin/main, or by the last
+        commit where there is no such branch."""
+        changed = sorted(path for path in self.changed if self.exists(path) and ".gen." not in path)
+        for since in ("origin/main..HEAD", "HEAD~1..HEAD"):
+            command = ["git", "-C", str(self.root), "log", "--name-only", "--format=", since]
+            log = subprocess.run(command, capture_output=True, text=True, check=False)
+            if log.returncode == 0:
+                break
+        committed = [path for path in log.stdout.split() if self.exists(path) and ".gen." not in path]
+        return list(dict.fromkeys(changed + committed))
+
     def text(self, path):
         if path not in self._texts:
             data = (self.root / path).read_bytes()
