@@ -280,6 +280,11 @@ void Mesh::on_cache_size(EndpointId endpoint, Tokens tokens) {
   prefixes_.set_capacity(endpoint, bytes / settings_.prefix_block_bytes);
 }
 
+void Mesh::on_load_read(const std::string& engine, signal::LoadRead result) {
+  const std::string_view word = result == signal::LoadRead::kOk ? "ok" : "failed";
+  metrics_.set(shards_->count()).counter(obs::CounterId::kPolls, {engine, word}).add();
+}
+
 void Mesh::on_event(const signal::MeshEvent& event) {
   const bool bad =
       event.kind == signal::EventKind::kObjectsRefused || event.kind == signal::EventKind::kNote;

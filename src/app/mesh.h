@@ -45,6 +45,7 @@ class Mesh final : public signal::MeshSink {
   void on_cache_lost(EndpointId endpoint) override;
   void on_cache_size(EndpointId endpoint, Tokens tokens) override;
   void on_event(const signal::MeshEvent& event) override;
+  void on_load_read(const std::string& engine, signal::LoadRead result) override;
 
   // mesh_admin.cc
   std::vector<control::AdminRoute> admin_routes();

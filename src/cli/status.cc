@@ -145,6 +145,20 @@ std::string models_text(const json::array& models, const Page& page, Format form
   return table.text(page);
 }
 
+// What engines say of themselves is as old as the last look at them.
+std::string age_line(const json::array& models, const Page& page) {
+  std::optional<double> oldest;
+  for (const json::value& model : models) {
+    if (const auto told = number(model, "load_age_ms"))
+      oldest = std::max(oldest.value_or(0), *told);
+  }
+  if (!oldest) return {};
+  return page.paint(Tone::kDim,
+                    fmt::format("running, waiting and kv as engines told them at most {} ago",
+                                age(oldest))) +
+         '\n';
+}
+
 std::string status_text(const json::value& status, const Page& page, Format format) {
   std::string out = head_line(status, page) + '\n';
   const json::array& problems = array(status, "problems");
@@ -156,7 +170,7 @@ std::string status_text(const json::value& status, const Page& page, Format form
   const json::array& models = array(status, "models");
   out += '\n';
   out += models.empty() ? "no models yet: an engine tells its models once it is ready\n"
-                        : models_text(models, page, format, 0);
+                        : models_text(models, page, format, 0) + age_line(models, page);
   return out;
 }
 

@@ -117,6 +117,7 @@ struct LoadSum {
   std::optional<std::int64_t> running;
   std::optional<std::int64_t> waiting;
   std::optional<double> kv_used;  // the fullest engine's
+  std::optional<Duration> age;    // of the oldest report counted
   std::int64_t in_flight = 0;
   std::int64_t ready = 0;
 };
@@ -134,6 +135,10 @@ LoadSum sum_load(const MeshMoment& moment, std::span<const EndpointId> engines) 
     };
     add(sum.running, cell.reported_running.load(kRelaxed));
     add(sum.waiting, cell.reported_waiting.load(kRelaxed));
+    if (const auto at = cell.reported_at_ns.load(kRelaxed); at > 0) {
+      const Duration age = std::max(Duration::zero(), moment.now - Instant(Duration(at)));
+      sum.age = std::max(sum.age.value_or(age), age);
+    }
     const double kv_used = cell.reported_kv_used.load(kRelaxed);
     if (kv_used >= 0) sum.kv_used = std::max(sum.kv_used.value_or(0), kv_used);
   }
@@ -182,6 +187,7 @@ json::object model_object(const MeshMoment& moment, const Model& model) {
           {"running", or_null(sum.running)},
           {"waiting", or_null(sum.waiting)},
           {"kv_used", rounded_or_null(sum.kv_used, 4)},
+          {"load_age_ms", sum.age ? millis(*sum.age) : json::value(nullptr)},
           {"prefix_hit_ratio", rounded_or_null(figures.prefix_hit_ratio, 4)},
           {"ttft_p50_ms", seconds_to_ms(figures.ttft_p50_seconds)},
           {"ttft_p99_ms", seconds_to_ms(figures.ttft_p99_seconds)},

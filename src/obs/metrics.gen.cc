@@ -126,7 +126,7 @@ constexpr std::array<MetricInfo, kMetrics> kTable{{
      "Clients that were cut because they did not read.",
      "connections", {}, {}},
     {"infermesh_polls_total", MetricKind::kCounter, 16,
-     "Times that an engine was asked for its load, by result: ok, failed.",
+     "Looks at an engine's load, by result: ok, failed (no answer, or none that can be read).",
      "polls", kPollsCounterLabels, {}},
     {"infermesh_objects_refused_total", MetricKind::kCounter, 17,
      "Changed object sets that were refused; the old set stayed in use.",

@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "core/model/mesh_view.h"
+#include "signal/engine/poller.h"
 
 namespace infermesh::signal {
 
@@ -51,6 +52,7 @@ class MeshSink {
   virtual void on_cache_lost(EndpointId endpoint) = 0;  // it holds no prefix any more
   virtual void on_cache_size(EndpointId endpoint, Tokens tokens) = 0;
   virtual void on_event(const MeshEvent& event) = 0;
+  virtual void on_load_read(const std::string& engine, LoadRead result) = 0;  // each time
 };
 
 }  // namespace infermesh::signal

@@ -44,8 +44,7 @@ class MeshKeeper final : private PollSink {
   // too many.
   Result<void> add_engine(std::string name, std::string_view url,
                           std::optional<Runtime> runtime = {}, Origin origin = Origin::kNamed);
-  bool knows(std::string_view url) const;  // some engine has this address
-
+  bool knows(std::string_view url) const;   // some engine has this address
   void on_outcome(const Outcome& outcome);  // of any shard, posted to this loop
 
   // kNotFound names the nearest.
@@ -60,6 +59,9 @@ class MeshKeeper final : private PollSink {
   enum class DrainVerb : std::uint8_t { kDrain, kUndrain };
   void on_probe(const std::string& engine, ProbeOutcome outcome,
                 const std::string& reason) override;
+  void on_load_read(const std::string& engine, LoadRead result) override {
+    sink_.on_load_read(engine, result);
+  }
   void on_report(const std::string& engine, const EngineReport& report) override;
   void on_facts(const std::string& engine, const EngineFound& found) override;
   void on_restarted(const std::string& engine) override;

@@ -20,6 +20,7 @@ struct Told final : MeshSink {
   std::vector<EndpointId> lost;
   std::vector<std::pair<EndpointId, Tokens>> sizes;
   std::vector<MeshEvent> events;
+  std::map<std::pair<std::string, LoadRead>, int> reads;
 
   void on_view(MeshViewPtr view) override { views.push_back(std::move(view)); }
   void on_cache_lost(EndpointId endpoint) override { lost.push_back(endpoint); }
@@ -27,6 +28,9 @@ struct Told final : MeshSink {
     sizes.emplace_back(endpoint, tokens);
   }
   void on_event(const MeshEvent& event) override { events.push_back(event); }
+  void on_load_read(const std::string& engine, LoadRead result) override {
+    ++reads[{engine, result}];
+  }
   bool has(EventKind kind, std::string_view part) const {
     for (const MeshEvent& event : events) {
       if (event.kind == kind && event.text.find(part) != std::string::npos) return true;
@@ -337,6 +341,18 @@ TEST(MeshKeeper, SendsTheKeyOfItsObject) {
   ASSERT_FALSE(server.requests().empty());
   EXPECT_NE(server.requests()[0].find("Bearer s3cret"), std::string::npos);
   EXPECT_EQ(scene.endpoint("e1")->api_key, "s3cret");
+}
+
+TEST(MeshKeeper, TellsEachLookAtALoadAndHowItEnded) {
+  Scene scene;
+  scene.two_ready();
+  const int ok = scene.told.reads[{"e1", LoadRead::kOk}];
+  EXPECT_GE(ok, 1);
+  EXPECT_EQ(scene.told.reads.count({"e1", LoadRead::kFailed}), 0U);
+  scene.servers.front().reset();
+  scene.world.run_for(10s);
+  EXPECT_EQ((scene.told.reads[{"e1", LoadRead::kOk}]), ok);
+  EXPECT_GE((scene.told.reads[{"e1", LoadRead::kFailed}]), 3);
 }
 
 TEST(MeshKeeper, TakesWhatDiscoveryFindsAndNothingTwice) {

@@ -156,7 +156,9 @@ port::Task<void> PollTask::read_load() {
     auto reading = answer.status == 200 ? adapter_->read_load(path, answer.body, loop_.now())
                                         : fail(ErrorCode::kUpstreamBadResponse, "no such page");
     if (reading) co_return take_reading(std::move(*reading), answer.process_start);
-    if (++load_path_ == paths.size()) load_paths_due_ = loop_.now() + settings_.models_interval;
+    if (++load_path_ < paths.size()) continue;
+    load_paths_due_ = loop_.now() + settings_.models_interval;
+    sink_->on_load_read(name_, LoadRead::kFailed);
   }
   activity_ = Activity::kIdle;
 }
@@ -173,11 +175,13 @@ void PollTask::take_reading(engines::LoadReading reading, const std::string& pro
     found_.concurrency_max = reading.concurrency_max;
     found_changed_ = true;
   }
+  sink_->on_load_read(name_, LoadRead::kOk);
   sink_->on_report(name_, reading.report);
 }
 
 void PollTask::miss_read() {
   activity_ = Activity::kActive;  // looks again soon
+  sink_->on_load_read(name_, LoadRead::kFailed);
   if (++missed_reads_ == kMissedReadsMax) sink_->on_report(name_, EngineReport{});
 }
 

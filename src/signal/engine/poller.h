@@ -53,11 +53,14 @@ enum class ProbeOutcome : std::uint8_t {
   kMissed,   // no answer in time
 };
 
+enum class LoadRead : std::uint8_t { kOk, kFailed };
+
 class PollSink {
  public:
   virtual ~PollSink() = default;
   virtual void on_probe(const std::string& engine, ProbeOutcome outcome,
                         const std::string& reason) = 0;
+  virtual void on_load_read(const std::string& engine, LoadRead result) = 0;
   virtual void on_report(const std::string& engine, const EngineReport& report) = 0;
   virtual void on_facts(const std::string& engine, const EngineFound& found) = 0;
   virtual void on_restarted(const std::string& engine) = 0;  // its caches are empty

@@ -23,6 +23,7 @@ struct Seen final : PollSink {
   void on_probe(const std::string&, ProbeOutcome outcome, const std::string& reason) override {
     probes.emplace_back(outcome, reason);
   }
+  void on_load_read(const std::string&, LoadRead) override {}
   void on_report(const std::string&, const EngineReport& report) override {
     reports.push_back(report);
   }
