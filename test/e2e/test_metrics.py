@@ -165,7 +165,28 @@ def test_every_request_is_one_json_line(start, fake, tmp_path):
         and entries[first]["model"] == "m"
     )
     assert entries[second]["status"] == 404 and entries[second]["error"] == "model_not_found"
-    assert {"time", "method", "path"} <= set(entries[first])
+    assert {"time", "method", "path", "client", "total_ms", "ttft_ms", "bytes_out"} <= set(
+        entries[first]
+    )
+    assert entries[first]["prompt_tokens"] == 7 and entries[first]["output_tokens"] == 3
+
+
+def test_answers_of_the_routers_own_are_in_the_access_log(start, fake, tmp_path):
+    path = tmp_path / "access.log"
+    mesh = start.run([engine("e1", fake().url)], access_log=path)
+    mesh.get("/v1/models")
+    mesh.get("/v1/nothing")
+    with mesh.wire() as wire:
+        wire.send(b"GET /v1/models HTTP/1.1\r\n\r\n")
+        refused = wire.answer().header("x-request-id")
+    lines = eventually(
+        lambda: (found := path.read_text().splitlines()) and len(found) == 3 and found,
+        "three lines",
+    )
+    listed, unknown, malformed = map(json.loads, lines)
+    assert listed["status"] == 200 and listed["path"] == "/v1/models" and "error" not in listed
+    assert unknown["status"] == 404 and unknown["error"] == "unknown_path"
+    assert malformed["status"] == 400 and malformed["request_id"] == refused
 
 
 def test_the_access_log_can_be_off(start, fake):

@@ -108,7 +108,7 @@ def reference(table, buckets):
         "",
         "`GET /metrics` on the admin listener, Prometheus text format 0.0.4. Each metric keeps at most 1,000 label sets;",
         "further ones are counted under `other` and `infermesh_series_dropped_total` says so. A request for a model that",
-        "is not served is counted under the empty model name.",
+        "is not served is counted under the model `unknown`, and so is one that needs no engine (api `models` or `unknown`).",
         "",
         "| metric | kind | labels | unit | what it says |",
         "| --- | --- | --- | --- | --- |",

@@ -57,6 +57,10 @@ class Connection {
   port::Task<bool> serve_request();
   port::Task<void> answer(const http::RequestHead& head, Reply& reply, const RequestStart& start);
   port::Task<void> refuse(const Error& error);
+  struct Asked {
+    std::string_view method, path, api, error;
+  };
+  void note(const Reply& reply, const RequestStart& start, const Asked& asked);
   port::Task<bool> flush();
   port::Task<void> linger();
   Duration head_patience() const;
@@ -164,11 +168,25 @@ port::Task<void> Connection::answer(const http::RequestHead& head, Reply& reply,
   const bool has_body =
       head.framing() != http::BodyFraming::kNone && head.content_length.value_or(1) > 0;
   if (has_body) reply.close_after();
-  if (match.status == RouteStatus::kFound) {
-    reply_models(shard_, reply, *match.route, match.rest, start);
-    co_return;
-  }
-  reply_unrouted(shard_, reply, head, match, start);
+  const bool found = match.status == RouteStatus::kFound;
+  const std::string_view error = found
+                                     ? reply_models(shard_, reply, *match.route, match.rest, start)
+                                     : reply_unrouted(shard_, reply, head, match, start);
+  note(reply, start, {head.method, head.path, found ? "models" : "unknown", error});
+}
+
+// For metrics and the access log, when no exchange does it.
+void Connection::note(const Reply& reply, const RequestStart& start, const Asked& asked) {
+  shard_.meter.answered({.received = start.received_wall,
+                         .total = shard_.loop.now() - start.received,
+                         .client = client_.stream,
+                         .request_id = start.request_id,
+                         .method = asked.method,
+                         .path = asked.path,
+                         .api = asked.api,
+                         .status = static_cast<std::uint16_t>(reply.status()),
+                         .bytes_out = reply.body_bytes(),
+                         .error = asked.error});
 }
 
 // The head could not be read: what follows on the connection has no meaning, so it ends.
@@ -179,6 +197,7 @@ port::Task<void> Connection::refuse(const Error& error) {
   start.received_wall = shard_.loop.wall_now();
   start.request_id = mint_request_id(start.received_wall, shard_.rng);
   reply_error(shard_, reply, {std::nullopt, "-", "-", {}}, error, start);
+  note(reply, start, {"-", "-", "unknown", error_info(error.code).name});
   if (co_await flush()) co_await linger();
 }
 

@@ -53,8 +53,8 @@ std::string unescape_percent(std::string_view text) {
 
 }  // namespace
 
-void reply_models(Shard& shard, Reply& reply, const Route& route, std::string_view id,
-                  const RequestStart& start) {
+std::string_view reply_models(Shard& shard, Reply& reply, const Route& route, std::string_view id,
+                              const RequestStart& start) {
   const MeshView& view = *shard.view;
   std::string body;
   if (route.action == Action::kModelGet) {
@@ -62,7 +62,9 @@ void reply_models(Shard& shard, Reply& reply, const Route& route, std::string_vi
     const Model* model = view.find_model(name);
     if (model == nullptr) {
       const Subject subject{std::nullopt, route.method, route.path, name};
-      return reply_error(shard, reply, subject, unknown_model(view, name), start);
+      const Error error = unknown_model(view, name);
+      reply_error(shard, reply, subject, error, start);
+      return error_info(error.code).name;
     }
     json::object out = describe(*model);
     out["id"] = name;  // an alias is answered under the name that was asked for
@@ -79,10 +81,11 @@ void reply_models(Shard& shard, Reply& reply, const Route& route, std::string_vi
   reply.header("server", "infermesh");  // so that no mesh takes another for an engine
   stamp_request_id(reply, std::nullopt, start);
   reply.finish(body);
+  return {};
 }
 
-void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
-                    const RouteMatch& match, const RequestStart& start) {
+std::string_view reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
+                                const RouteMatch& match, const RequestStart& start) {
   Error error{ErrorCode::kUnknownPath, fmt::format("There is no route {}.", head.path), {}};
   if (match.status == RouteStatus::kWrongMethod) {
     error.code = ErrorCode::kMethodNotAllowed;
@@ -91,6 +94,7 @@ void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
   Subject subject{std::nullopt, head.method, head.path, {}, match.allow};
   if (head.path.ends_with("/messages")) subject.api = Api::kMessages;
   reply_error(shard, reply, subject, error, start);
+  return error_info(error.code).name;
 }
 
 }  // namespace infermesh::data

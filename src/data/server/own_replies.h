@@ -9,11 +9,12 @@
 
 namespace infermesh::data {
 
+// Both give the name of the error they answered with, empty when it is none.
 // `id`: the percent-encoded model id of a kModelGet route.
-void reply_models(Shard& shard, Reply& reply, const Route& route, std::string_view id,
-                  const RequestStart& start);
+std::string_view reply_models(Shard& shard, Reply& reply, const Route& route, std::string_view id,
+                              const RequestStart& start);
 // No route, or not with this method.
-void reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
-                    const RouteMatch& match, const RequestStart& start);
+std::string_view reply_unrouted(Shard& shard, Reply& reply, const http::RequestHead& head,
+                                const RouteMatch& match, const RequestStart& start);
 
 }  // namespace infermesh::data
