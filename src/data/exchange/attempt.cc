@@ -219,6 +219,7 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
         waiter.phase_deadline = loop.now() + x.parts.shard.settings.client_body_timeout;
       }
     } else if (!had_all) {
+      x.refresh_facts();
       waiter.phase_deadline = loop.now() + x.pool->spec.first_byte_timeout;
     }
     waiter.watch_client = x.body.complete();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "core/health/retry.h"
@@ -51,8 +52,15 @@ port::Task<Step<>> Exchange::serve() {
 }
 
 void Exchange::refresh_facts() {
-  facts.stream = reader.stream();
+  const bool streamed = std::exchange(facts.stream, reader.stream());
   facts.usage_wanted = reader.usage_wanted();
+  if (!streamed) await_first_event();
+}
+
+void Exchange::await_first_event() {
+  const Duration first = parts.shard.settings.sse_keepalive_first;
+  if (facts.stream && first > Duration::zero())
+    parts.waiter.keepalive_due = parts.start.received + first;
 }
 
 port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> tried) {

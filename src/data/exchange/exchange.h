@@ -103,6 +103,7 @@ class Exchange {
   void end_with(const Stop& stop);
   RequestSummary summary() const;
   void finish_record();
+  void await_first_event();  // of a stream: with keep-alives
   void send_keepalive();
   std::string_view session_header_value() const;
 

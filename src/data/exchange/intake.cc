@@ -102,10 +102,7 @@ Step<> Exchange::resolve() {
   record.facts.blocks.clear();
   parts.waiter.total_deadline =
       std::min(facts.deadline, parts.start.received + pool->spec.total_timeout);
-  const Duration first = parts.shard.settings.sse_keepalive_first;
-  if (facts.stream && first > Duration::zero()) {
-    parts.waiter.keepalive_due = parts.start.received + first;
-  }
+  await_first_event();
   return {};
 }
 

@@ -66,6 +66,50 @@ TEST(Stream, AnAnswerThatIsNoStreamHasNoKeepalives) {
   EXPECT_EQ(mesh.ask(chat(kPlainBody)).body, kPlainAnswer);
 }
 
+TEST(Stream, KeepsItAliveWhenTheStreamIsAskedForAfterTheDecision) {
+  config::Settings settings;
+  settings.prompt_bytes_wanted = 100;
+  TestMesh mesh(1, settings);
+  mesh.engine().plays(after(12s, sse_answer({delta("a"), kDone})));
+  const std::string request = chat(R"({"model":"m","messages":[{"content":")" +
+                                   std::string(9000, 'x') + R"("}],"stream":true})");
+  TestClient client = mesh.connect();
+  client.send(request.substr(0, 5000));
+  EXPECT_EQ(mesh.engine().asked(), 1u);
+  mesh.world.run_for(1s);
+  client.send(request.substr(5000));
+  EXPECT_EQ(client.answer().body, ": ping\n\n" + delta("a") + kDone);
+}
+
+TEST(Stream, SendsNoKeepalivesWhenToldSo) {
+  config::Settings settings;
+  settings.sse_keepalive_first = 0s;
+  TestMesh mesh(1, settings);
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    co_await wire.sleep(40s);
+    co_await wire.write(kSseHead + chunk(delta("a")));
+    co_await wire.sleep(40s);
+    co_await wire.write(chunk(kDone) + kLastChunkText);
+  });
+  TestClient client = mesh.connect();
+  client.send(chat(kStreamBody));
+  EXPECT_EQ(client.answer(100s).body, delta("a") + kDone);
+}
+
+TEST(Stream, AnHttp10ClientSeesABreakAsAReset) {
+  TestMesh mesh;
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    co_await wire.write(kSseHead + chunk(delta("a")));
+    wire.close();
+  });
+  TestClient client = mesh.connect();
+  client.send(fmt::format("POST /v1/chat/completions HTTP/1.0\r\ncontent-length: {}\r\n\r\n{}",
+                          kStreamBody.size(), kStreamBody));
+  mesh.world.run_for(1s);
+  client.read();
+  EXPECT_TRUE(client.reset) << "a close would be the end of a whole answer";
+}
+
 TEST(Stream, AFailureAfterAKeepaliveIsToldInBand) {
   TestMesh mesh;
   mesh.engine().plays(after(6s, json_answer(R"({"error":{"message":"too long"}})", 400)));
@@ -128,6 +172,30 @@ TEST(Stream, AnthropicClientsSeeTheErrorInTheirForm) {
   EXPECT_TRUE(answer.body.starts_with(start + "event: error\ndata: {\"type\":\"error\""))
       << answer.body;
   EXPECT_FALSE(answer.whole);
+}
+
+TEST(Stream, TheErrorOfAResponsesStreamGoesOnCounting) {
+  TestMesh mesh;
+  const std::string created =
+      "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":6}\n\n";
+  mesh.engine().answers(sse_answer({created}));
+  const TestAnswer answer =
+      mesh.ask(post("/v1/responses", R"({"model":"m","stream":true,"input":"hi"})"));
+  EXPECT_TRUE(answer.body.starts_with(created + "event: error\n")) << answer.body;
+  EXPECT_TRUE(answer.has(R"("sequence_number":7,)")) << answer.body;
+  EXPECT_FALSE(answer.whole);
+}
+
+TEST(Stream, AnErrorFrameAboutTheRequestIsNotTheEnginesFault) {
+  TestMesh mesh(2);
+  const std::string error = "data: {\"error\":{\"message\":\"prompt too long\",\"code\":400}}\n\n";
+  mesh.engine(0).answers(sse_answer({error, kDone}));
+  mesh.engine(1).answers(sse_answer({delta("a"), kDone}));
+  const TestAnswer answer = mesh.ask(chat(kStreamBody));
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_TRUE(answer.has("prompt too long")) << answer.body;
+  EXPECT_EQ(mesh.engine(1).asked(), 0u) << "it would say the same";
+  EXPECT_TRUE(mesh.outcomes.empty()) << "says nothing about the engine's health";
 }
 
 TEST(Stream, AnAnswerThatBreaksOffHalfWayEndsUncleanly) {
