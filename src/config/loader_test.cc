@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 namespace infermesh::config {
@@ -258,6 +259,17 @@ TEST(Loader, AutoMeansLookingForEnginesOnlyWhenUpIsToldNone) {
   resolve_auto(run, Command::kRun);
   EXPECT_EQ(run.discover, Discover::kOff);
   EXPECT_EQ(run.access_log, "stderr");
+}
+
+TEST(Loader, LooksOnTheRuntimesOwnPortsByDefault) {
+  const std::vector<std::uint16_t>& ports = Settings{}.discover_ports;
+  const std::pair<const char*, std::uint16_t> own[] = {
+      {"vllm", 8000},      {"llama.cpp", 8080}, {"ollama", 11434},
+      {"lmdeploy", 23333}, {"sglang", 30000},
+  };
+  for (const auto& [runtime, port] : own) {
+    EXPECT_NE(std::find(ports.begin(), ports.end(), port), ports.end()) << runtime;
+  }
 }
 
 TEST(Loader, DifferencesNameWhatChanged) {

@@ -69,6 +69,20 @@ TEST(ObjectFolder, AppliesAChangeWithinASecondAndOnlyOnce) {
   EXPECT_EQ(scene.applied.size(), 2U);
 }
 
+TEST(ObjectFolder, AFileThatIsStillBeingWrittenIsWaitedFor) {
+  Scene scene;
+  scene.world.run_for(245ms);
+  for (const char* text : {"", "bad", "e"}) {  // an editor that writes in place, in 40 ms steps
+    scene.folder.files = {{"a.yaml", text}};
+    scene.world.run_for(40ms);
+  }
+  scene.folder.files = {{"a.yaml", "e2"}};
+  scene.world.run_for(600ms);
+  EXPECT_TRUE(scene.refusals.empty());
+  ASSERT_EQ(scene.applied.size(), 2U);
+  EXPECT_EQ(scene.applied[1].engines[0].name, "e2");
+}
+
 TEST(ObjectFolder, ARemovedFileIsAChange) {
   Scene scene;
   scene.folder.files.clear();

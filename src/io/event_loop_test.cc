@@ -1,6 +1,8 @@
 #include "io/event_loop.h"
 
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -55,6 +57,25 @@ TEST(EventLoop, BytesCrossAConnectionAndItsEndIsSeen) {
     pair.client->close(CloseMode::kSendOnly);
     EXPECT_EQ(co_await pair.server->readable(), IoStatus::kOk);
     EXPECT_EQ(pair.server->try_read(buffer).status, IoStatus::kEnd);
+  });
+}
+
+// Nagle's algorithm would hold a small event back until the one before it is acknowledged.
+TEST(EventLoop, PacketsAreNotHeldBackOnEitherSide) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    const Pair pair = co_await connected(loop);
+    int connections = 0;
+    for (int descriptor = 0; descriptor < 1024; ++descriptor) {
+      sockaddr_storage peer{};
+      socklen_t size = sizeof(peer);
+      if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+      int no_delay = 0;
+      socklen_t length = sizeof(no_delay);
+      if (::getsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &no_delay, &length) != 0) continue;
+      ++connections;
+      EXPECT_EQ(no_delay, 1) << descriptor;
+    }
+    EXPECT_EQ(connections, 2);
   });
 }
 

@@ -156,4 +156,4 @@ def test_polling_slows_down_when_idle_and_uses_one_connection(start, fake):
 def test_the_ready_file_tells_the_bound_addresses(start, fake):
     mesh = start.up(fake().url)
     assert json.dumps(mesh.ready) and mesh.address[1] > 0 and mesh.admin[1] > 0
-    assert mesh.ready.get("pid", mesh.program.pid) == mesh.program.pid
+    assert mesh.ready["pid"] == mesh.program.pid

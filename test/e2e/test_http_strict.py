@@ -3,6 +3,7 @@ merely unusual.
 """
 
 import json
+import os
 import time
 
 import pytest
@@ -443,6 +444,11 @@ def test_one_shard_is_as_good_as_many(routed, shards):
     for wire in wires:
         wire.close()
     assert mesh.status()["shards"] == shards
+
+
+def test_there_is_a_shard_for_each_core(mesh_and_engine):
+    mesh, _ = mesh_and_engine
+    assert mesh.status()["shards"] == len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(

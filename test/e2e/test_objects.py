@@ -151,4 +151,9 @@ def test_a_bad_object_is_refused_whole_and_the_reason_is_shown(start, two, case)
 def test_an_empty_folder_serves_nothing_and_says_so(start):
     mesh = start.run([], ready=0)
     assert mesh.chat().status == 404
-    assert mesh.ask("/readyz").status == 503
+    ready = mesh.ask("/readyz")
+    assert ready.status == 503
+    assert [check["name"] for check in ready.json()["checks"] if not check["ok"]] == [
+        "engines",
+        "models",
+    ]

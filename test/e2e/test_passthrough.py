@@ -176,6 +176,26 @@ def test_models_lists_the_public_name(renamed):
     assert "public" in [entry["id"] for entry in mesh.get("/v1/models").json()["data"]]
 
 
+def test_models_are_listed_over_all_pools(start, fake):
+    one, two = fake("a", "b"), fake("b", "c")
+    mesh = start.run(
+        [
+            engine("e1", one.url),
+            engine("e2", two.url),
+            pool("p", ["e1"]),
+            pool("q", ["e2"]),
+            model("second-b", "q", served_name="b"),
+        ]
+    )
+    listed = mesh.get("/v1/models").json()
+    names = [entry["id"] for entry in listed["data"]]
+    assert listed["object"] == "list" and len(names) == len(set(names))
+    assert {"a", "b", "c", "second-b"} <= set(names)
+    for entry in listed["data"]:
+        assert entry["object"] == "model" and {"id", "created", "owned_by"} <= set(entry)
+        assert mesh.get(f"/v1/models/{entry['id']}").json() == entry
+
+
 # ---- usage
 @pytest.mark.parametrize(
     "options",

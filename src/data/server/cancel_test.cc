@@ -176,6 +176,47 @@ TEST(SlowClient, PausesTheReadingOfTheEngine) {
   EXPECT_LE(written, stopped_at + 250'000);
 }
 
+TEST(SlowClient, PausesAPlainAnswerToo) {
+  std::size_t written = 0;
+  config::Settings settings;
+  settings.stream_buffer_bytes_max = 64 << 10;
+  TestMesh mesh(1, settings);
+  mesh.engine().plays([&written](TestWire& wire) -> port::Task<void> {
+    bool taken = co_await wire.write(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+    while (taken) {
+      taken = co_await wire.write(chunk(std::string(1000, ' ')));
+      written = wire.written;
+    }
+  });
+  TestClient client = mesh.connect();
+  client.send(chat(kPlainBody));
+  mesh.world.run_for(10s);
+  EXPECT_LE(written, 300'000u);
+  client.leave();
+}
+
+TEST(SlowEngine, SlowsTheClientsBodyDown) {
+  config::Settings settings;
+  settings.prompt_bytes_wanted = 100;
+  TestMesh mesh(1, settings);
+  mesh.engine().plays(
+      [](TestWire& wire) -> port::Task<void> {
+        co_await wire.sleep(10s);
+        if (!co_await wire.take_body()) co_return;
+        co_await wire.write(json_answer(kPlainAnswer));
+      },
+      TestEngine::Body::kLeave);
+  const std::string request =
+      chat(R"({"model":"m","messages":[{"content":")" + std::string(4 << 20, 'x') + R"("}]})");
+  TestClient client = mesh.connect();
+  const std::size_t taken = client.send_what_fits(request);
+  EXPECT_LT(taken, std::size_t{1} << 20) << "what the engine does not take is not read";
+  mesh.world.run_for(11s);
+  client.send(std::string_view(request).substr(taken));
+  EXPECT_EQ(client.answer().body, kPlainAnswer);
+}
+
 TEST(SlowClient, IsCutWhenItReadsNothing) {
   std::size_t written = 0;
   TestMesh mesh;

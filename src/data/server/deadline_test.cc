@@ -136,6 +136,30 @@ TEST(Deadline, OfTheClientsHead) {
   EXPECT_TRUE(client.closed());
 }
 
+TEST(Deadline, OfAHeadThatDrips) {
+  TestMesh mesh;
+  TestClient client = mesh.connect();
+  client.send("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n");
+  for (int i = 0; i < 9; ++i) {
+    mesh.world.run_for(1s);
+    client.send("x: y\r\n");
+  }
+  mesh.world.run_for(999ms);
+  EXPECT_FALSE(client.closed());
+  mesh.world.run_for(2ms);
+  expect_error(client.peek(), 408, "request_timeout");
+}
+
+TEST(Deadline, OfABodyThatDoesNotBegin) {
+  TestMesh mesh;
+  TestClient client = mesh.connect();
+  client.send(chat(kPlainBody).substr(0, chat(kPlainBody).size() - kPlainBody.size()));
+  mesh.world.run_for(29999ms);
+  EXPECT_EQ(client.read(), "") << "the body has its own time, not the head's";
+  mesh.world.run_for(2ms);
+  expect_error(client.peek(), 408, "request_timeout");
+}
+
 TEST(Deadline, OfAnIdleClient) {
   TestMesh mesh;
   TestClient client = mesh.connect();

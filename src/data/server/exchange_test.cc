@@ -124,6 +124,24 @@ TEST(Exchange, SendsTheHeadBeforeTheClientHasSentItsWholeBody) {
   EXPECT_EQ(mesh.engine().requests.at(0).body, body);
 }
 
+TEST(Exchange, AnAnswerBeforeTheEndOfTheBodyEndsTheConnection) {
+  config::Settings settings;
+  settings.prompt_bytes_wanted = 100;
+  TestMesh mesh(1, settings);
+  const auto reply = [](TestWire& wire) -> port::Task<void> {
+    co_await wire.write(json_answer(kPlainAnswer));
+  };
+  mesh.engine().plays(reply, TestEngine::Body::kLeave);
+  TestClient client = mesh.connect();
+  const std::string body = R"({"model":"m","messages":[{"content":")" + std::string(9000, 'x');
+  client.send(chat(body + R"("}]})").substr(0, 5000));
+  const TestAnswer answer = client.answer();
+  EXPECT_EQ(answer.body, kPlainAnswer);
+  EXPECT_EQ(answer.header("connection"), "close") << "the rest of the body is no request";
+  mesh.world.run_for(2s);
+  EXPECT_TRUE(client.closed());
+}
+
 TEST(Exchange, TakesAModelThatIsTheLastFieldOfALongBody) {
   config::Settings settings;
   settings.prompt_bytes_wanted = 1024;

@@ -150,15 +150,33 @@ TEST(Retry, AnEnginesOwnRefusalReachesTheClientInItsForm) {
   TestMesh mesh(2);
   mesh.engine(0).answers(
       json_answer(R"({"object":"error","message":"prompt is too long","type":"BadRequestError"})",
-                  400, "retry-after: 7\r\n"));
+                  400, "retry-after: 7\r\nretry-after-ms: 6900\r\nx-should-retry: false\r\n"));
   mesh.engine(1).answers(json_answer(kPlainAnswer));
   const TestAnswer answer = mesh.ask(chat(kPlainBody));
   EXPECT_EQ(answer.status, 400);
   EXPECT_TRUE(answer.has(R"("error":{)")) << answer.body;
   EXPECT_TRUE(answer.has("prompt is too long"));
   EXPECT_EQ(answer.header("retry-after"), "7");
+  EXPECT_EQ(answer.header("retry-after-ms"), "6900");
+  EXPECT_EQ(answer.header("x-should-retry"), "false");
   EXPECT_EQ(mesh.engine(1).asked(), 0u) << "it would say the same";
   EXPECT_TRUE(mesh.outcomes.empty()) << "says nothing about the engine's health";
+}
+
+TEST(Retry, AnEnginesRefusalWithoutAnEndIsCutShort) {
+  TestMesh mesh;
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    bool taken = co_await wire.write(
+        "HTTP/1.1 400 X\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n");
+    while (taken) {
+      co_await wire.sleep(1ms);
+      taken = co_await wire.write(chunk(std::string(1000, 'x')));
+    }
+  });
+  const TestAnswer answer = mesh.ask(chat(kPlainBody), 10s);
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_TRUE(answer.whole);
+  EXPECT_LT(answer.body.size(), 2000u);
 }
 
 TEST(Retry, NothingIsRepeatedOnceTheClientHasSeenAByte) {

@@ -27,6 +27,19 @@ class TestClient {
 
   void send_unseen(std::string_view text) { stream_->try_write({&text, 1}); }  // nothing runs yet
 
+  // As much as is taken at once, again and again until nothing more is; how much that was.
+  std::size_t send_what_fits(std::string_view text) {
+    std::size_t taken = 0;
+    while (taken < text.size()) {
+      const std::string_view rest = text.substr(taken);
+      const auto result = stream_->try_write({&rest, 1});
+      world_->settle();
+      if (result.status != port::IoStatus::kOk) break;
+      taken += result.bytes;
+    }
+    return taken;
+  }
+
   // Takes in what has come without time passing.
   std::string& read() {
     world_->settle();
