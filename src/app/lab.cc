@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 
 #include "cli/fault.h"
 #include "io/event_loop.h"
 #include "io/folder.h"
+#include "io/signals.h"
 #include "lab/bench_command.h"
 #include "lab/engine_command.h"
 #include "lab/options.h"
@@ -17,10 +15,8 @@
 namespace infermesh::app {
 namespace {
 
-port::Task<void> stop_on_signal(io::EventLoop& loop, std::function<void()> stop) {
-  boost::asio::basic_signal_set<port::Executor> signals(loop.executor(), SIGINT, SIGTERM);
-  co_await signals.async_wait(
-      boost::asio::as_tuple(boost::asio::use_awaitable_t<port::Executor>{}));
+port::Task<void> stop_on_signal(io::Signals& signals, std::function<void()> stop) {
+  co_await signals.next();
   stop();
 }
 
@@ -49,7 +45,8 @@ int run_engine(std::span<const std::string> words, const cli::CliIo& io) {
     }
   }
   io.out(lab::engine_banner(command.options(), *urls));
-  loop.spawn(stop_on_signal(loop, [&] {
+  io::Signals signals(loop, {SIGINT, SIGTERM});
+  loop.spawn(stop_on_signal(signals, [&] {
     command.stop();
     loop.stop();
   }));
@@ -84,7 +81,8 @@ int run_bench(std::span<const std::string> words, const cli::CliIo& io) {
     into = co_await bench.run(running, std::move(show));
     running.stop();
   }(loop, **command, progress, ended));
-  loop.spawn(stop_on_signal(loop, [&command] { (*command)->stop(); }));
+  io::Signals signals(loop, {SIGINT, SIGTERM});
+  loop.spawn(stop_on_signal(signals, [&command] { (*command)->stop(); }));
   loop.run();
   if (progress) io.err("\r\033[K");
   if (!ended) {

@@ -6,9 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -225,11 +222,9 @@ void Mesh::discover() {
 }
 
 port::Task<void> Mesh::await_signals() {
-  boost::asio::basic_signal_set<port::Executor> signals(loop_.executor(), SIGINT, SIGTERM);
-  constexpr auto kTuple = boost::asio::as_tuple(boost::asio::use_awaitable_t<port::Executor>{});
-  co_await signals.async_wait(kTuple);
+  co_await signals_.next();
   stop();
-  co_await signals.async_wait(kTuple);
+  co_await signals_.next();
   std::_Exit(130);  // asked twice: at once
 }
 

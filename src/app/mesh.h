@@ -2,6 +2,7 @@
 // thread runs the loop of signal, control and admin; each shard has its own.
 #pragma once
 
+#include <csignal>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "core/prefix/prefix_index.h"
 #include "io/event_loop.h"
 #include "io/folder.h"
+#include "io/signals.h"
 #include "obs/access_log.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -67,6 +69,7 @@ class Mesh final : public signal::MeshSink {
   config::Settings settings_;
   config::Command command_;
   io::EventLoop loop_;
+  io::Signals signals_{loop_, {SIGINT, SIGTERM}};  // before any thread is made
   obs::Log log_;
   std::unique_ptr<obs::AccessLog> access_log_;
   obs::Metrics metrics_;

@@ -2,28 +2,26 @@
 
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <system_error>
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "io/address.h"
 #include "io/socket_stream.h"
 
 namespace infermesh::io {
 namespace {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
-using Resolver = asio::ip::basic_resolver<tcp, port::Executor>;
 
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<port::Executor>{});
 constexpr Duration kTick = 10ms;
+constexpr Duration kWaitMax = 1h;
 
 // The end of the tick that `when` falls in: timers close together share one wake-up.
 Instant end_of_tick(Instant when) {
@@ -31,23 +29,64 @@ Instant end_of_tick(Instant when) {
   return Instant(ticks * kTick);
 }
 
-std::chrono::steady_clock::time_point to_steady(Instant when) {
-  return std::chrono::steady_clock::time_point(
-      std::chrono::duration_cast<std::chrono::steady_clock::duration>(when.time_since_epoch()));
+// Connected, or being connected.
+int begin_connect(const SocketAddress& target) {
+  const int fd = ::socket(target.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (::connect(fd, target.raw(), target.size) == 0 || errno == EINPROGRESS) return fd;
+  const int error = errno;
+  ::close(fd);
+  return -error;
 }
 
 }  // namespace
 
-EventLoop::EventLoop() : tick_(context_.get_executor()) {}
-EventLoop::~EventLoop() = default;
+// Only the loop's own thread touches the context: posts from others go through `posted_`.
+EventLoop::EventLoop()
+    : names_(*this, reactor_.parking()),
+      context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE),
+      work_(context_.get_executor()) {}
+
+// Coroutines that still wait go first: they hold sockets and timers.
+EventLoop::~EventLoop() {
+  reactor_.parking().clear();
+}
 
 void EventLoop::run() {
-  const auto work = asio::make_work_guard(context_);
-  context_.run();
+  while (!stopped_.load(std::memory_order_acquire)) {
+    context_.poll();
+    reactor_.wait(until_next());
+    // Within the context, where Asio keeps the memory of handlers for the next ones.
+    asio::post(context_, [this] { turn(); });
+  }
+}
+
+void EventLoop::turn() {
+  run_posted();
+  reactor_.dispatch();
+  const Instant at = now();
+  timers_.run(at);
+  sleeps_.run(at);
+}
+
+Duration EventLoop::until_next() const {
+  const Instant next = std::min(timers_.next(), sleeps_.next());
+  if (next == kNever) return kWaitMax;
+  return std::clamp(next - now(), Duration::zero(), kWaitMax);
+}
+
+void EventLoop::run_posted() {
+  std::vector<std::function<void()>> functions;
+  {
+    const std::lock_guard lock(post_mutex_);
+    functions.swap(posted_);
+  }
+  for (const auto& function : functions) function();
 }
 
 void EventLoop::stop() {
-  context_.stop();
+  stopped_.store(true, std::memory_order_release);
+  reactor_.interrupt();
 }
 
 Instant EventLoop::now() const {
@@ -68,25 +107,13 @@ std::uint64_t EventLoop::entropy() {
 
 void EventLoop::arm(port::Timer& timer, Instant deadline) {
   timers_.arm(timer, deadline == kNever ? kNever : end_of_tick(deadline));
-  if (timers_.next() < tick_at_) schedule();
-}
-
-void EventLoop::schedule() {
-  tick_at_ = timers_.next();
-  if (tick_at_ == kNever) return;
-  tick_.expires_at(to_steady(tick_at_));
-  tick_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
-    tick_at_ = kNever;
-    timers_.run(now());
-    if (timers_.next() < tick_at_) schedule();
-  });
 }
 
 port::Task<void> EventLoop::sleep_until(Instant when) {
-  SteadyTimer timer(context_.get_executor());
-  timer.expires_at(to_steady(when));
-  co_await timer.async_wait(kTuple);
+  Parking::Spot wake(reactor_.parking());
+  port::Timer timer([&wake] { wake.set(); });
+  sleeps_.arm(timer, when);
+  co_await wake.wait();
 }
 
 void EventLoop::spawn(port::Task<void> task) {
@@ -97,50 +124,46 @@ void EventLoop::spawn(port::Task<void> task) {
 }
 
 void EventLoop::post(std::function<void()> function) {
-  asio::post(context_, std::move(function));
+  bool first = false;
+  {
+    const std::lock_guard lock(post_mutex_);
+    first = posted_.empty();
+    posted_.push_back(std::move(function));
+  }
+  if (first) reactor_.interrupt();
 }
 
 port::Task<Result<port::StreamPtr>> EventLoop::connect(std::string host, std::uint16_t port,
                                                        Instant deadline) {
-  boost::system::error_code error;
-  std::vector<tcp::endpoint> targets;
-  const auto literal = asio::ip::make_address(host, error);
-  Socket socket(context_.get_executor());
-  Resolver resolver(context_.get_executor());
-  bool late = false;
-  port::Timer timer([&] {
-    late = true;
-    boost::system::error_code ignored;
-    resolver.cancel();
-    socket.close(ignored);
-  });
-  arm(timer, deadline);
-  if (!error) {
-    targets.emplace_back(literal, port);
+  std::vector<SocketAddress> targets;
+  if (const auto literal = SocketAddress::from_literal(host, port); literal && !host.empty()) {
+    targets.push_back(*literal);
   } else {
-    auto [failed, found] = co_await resolver.async_resolve(host, fmt::format("{}", port), kTuple);
-    if (failed) {
-      co_return fail(
-          ErrorCode::kUpstreamConnectFailed,
-          fmt::format("{}: {}", host, late ? "name lookup timed out" : failed.message()));
+    auto found = co_await names_.find(host, port, deadline);
+    if (!found) co_return std::unexpected(found.error());
+    targets = std::move(*found);
+  }
+  std::string why = "no address";
+  bool late = false;
+  for (const SocketAddress& target : targets) {
+    const int fd = begin_connect(target);
+    int error = -fd;
+    if (fd >= 0) {
+      auto stream = std::make_unique<SocketStream>(reactor_, fd);
+      port::Timer timer([&late, &stream] {
+        late = true;
+        stream->cancel();
+      });
+      arm(timer, deadline);
+      co_await stream->writable();
+      error = stream->socket_error();
+      if (error == 0 && !late) co_return std::move(stream);
     }
-    for (const auto& entry : found) targets.push_back(entry.endpoint());
-  }
-  error = asio::error::host_not_found;
-  for (const auto& target : targets) {
     if (late) break;
-    boost::system::error_code ignored;
-    socket.close(ignored);
-    socket.open(target.protocol(), ignored);
-    std::tie(error) = co_await socket.async_connect(target, kTuple);
-    if (!error) break;
+    why = lower(std::system_category().message(error));
   }
-  if (late || error) {
-    co_return fail(
-        ErrorCode::kUpstreamConnectFailed,
-        fmt::format("{}:{}: {}", host, port, late ? "connect timed out" : lower(error.message())));
-  }
-  co_return std::make_unique<SocketStream>(std::move(socket));
+  co_return fail(ErrorCode::kUpstreamConnectFailed,
+                 fmt::format("{}:{}: {}", host, port, late ? "connect timed out" : why));
 }
 
 }  // namespace infermesh::io

@@ -1,18 +1,21 @@
-// EventLoop: port::Loop over Boost.Asio, one thread. run() returns after stop(). Timers resolve to
-// 10 ms.
+// EventLoop: port::Loop of one thread: coroutines run on an Asio context, sockets wait on a
+// Reactor, timers on heaps. run() returns after stop(). Timers resolve to 10 ms, sleep_until() as
+// finely as the kernel.
 #pragma once
 
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <mutex>
+#include <vector>
 
+#include "io/names.h"
+#include "io/reactor.h"
 #include "port/loop.h"
 #include "port/timer_queue.h"
 
 namespace infermesh::io {
-
-using SteadyTimer = boost::asio::basic_waitable_timer<
-    std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, port::Executor>;
 
 class EventLoop final : public port::Loop {
  public:
@@ -21,7 +24,7 @@ class EventLoop final : public port::Loop {
 
   void run();   // until stop(), on the calling thread
   void stop();  // from any thread
-  port::Executor executor() { return context_.get_executor(); }
+  Reactor& reactor() { return reactor_; }
 
   Instant now() const override;
   WallTime wall_now() const override;
@@ -34,12 +37,19 @@ class EventLoop final : public port::Loop {
                                               Instant deadline) override;
 
  private:
-  void schedule();
+  void turn();
+  void run_posted();
+  Duration until_next() const;
 
-  boost::asio::io_context context_{1};
-  port::TimerQueue timers_;
-  SteadyTimer tick_;
-  Instant tick_at_ = kNever;
+  Reactor reactor_;
+  port::TimerQueue timers_;  // to the end of a tick
+  port::TimerQueue sleeps_;  // to the nanosecond
+  std::atomic<bool> stopped_ = false;
+  std::mutex post_mutex_;
+  std::vector<std::function<void()>> posted_;
+  Names names_;
+  boost::asio::io_context context_;  // destroyed before what its coroutines use
+  boost::asio::executor_work_guard<port::Executor> work_;
 };
 
 // Whether other sockets may bind the same address; the kernel spreads connections over those that

@@ -5,11 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include "io/folder.h"
+#include "io/signals.h"
 #include "port/wakeup.h"
 
 namespace infermesh::io {
@@ -128,6 +130,201 @@ TEST(EventLoop, TimersFireOnTimeAndPostsArriveFromOtherThreads) {
     co_await wake.wait();
     other.join();
   });
+}
+
+TEST(EventLoop, AnEndThatCameWithTheLastBytesIsSeenWithoutANewEvent) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    Pair pair = co_await connected(loop);
+    const std::string_view text = "bye";
+    pair.client->try_write({&text, 1});
+    pair.client->close(CloseMode::kGraceful);
+    co_await pair.server->readable();
+    co_await loop.sleep_until(loop.now() + 1ms);  // the end has come too, in the same event or not
+    char buffer[16];
+    EXPECT_EQ(pair.server->try_read(buffer).bytes, 3u);
+    EXPECT_EQ(co_await pair.server->readable(), IoStatus::kOk);
+    EXPECT_EQ(pair.server->try_read(buffer).status, IoStatus::kEnd);
+  });
+}
+
+TEST(EventLoop, BytesThatWereNotReadAreStillReadable) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    Pair pair = co_await connected(loop);
+    const std::string_view text = "abcdef";
+    pair.client->try_write({&text, 1});
+    char buffer[4];
+    co_await pair.server->readable();
+    EXPECT_EQ(pair.server->try_read(buffer).bytes, 4u);
+    EXPECT_EQ(co_await pair.server->readable(), IoStatus::kOk) << "two are left";
+    EXPECT_EQ(pair.server->try_read(buffer).bytes, 2u);
+    port::Wakeup readable;
+    bool called = false;
+    pair.server->when_readable([&](IoStatus) {
+      called = true;
+      readable.set();
+    });
+    co_await loop.sleep_until(loop.now() + 1ms);
+    EXPECT_FALSE(called);
+    pair.client->try_write({&text, 1});
+    co_await readable.wait();
+    EXPECT_EQ(pair.server->try_read(buffer).bytes, 4u);
+  });
+}
+
+TEST(EventLoop, AFullSocketTakesMoreWhenThePeerHasRead) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    Pair pair = co_await connected(loop);
+    const std::string block(1 << 20, 'x');
+    const std::string_view piece = block;
+    std::size_t sent = 0;
+    while (true) {
+      const auto result = pair.client->try_write({&piece, 1});
+      if (result.status != IoStatus::kOk) break;
+      sent += result.bytes;
+    }
+    port::Wakeup writable;
+    IoStatus told = IoStatus::kError;
+    pair.client->when_writable([&](IoStatus status) {
+      told = status;
+      writable.set();
+    });
+    std::string into(1 << 20, 0);
+    for (std::size_t got = 0; got < sent;) {
+      const auto result = pair.server->try_read(into);
+      if (result.status == IoStatus::kWouldBlock) {
+        co_await pair.server->readable();
+      } else {
+        got += result.bytes;
+      }
+    }
+    co_await writable.wait();
+    EXPECT_EQ(told, IoStatus::kOk);
+    EXPECT_EQ(pair.client->try_write({&piece, 1}).status, IoStatus::kOk);
+  });
+}
+
+TEST(EventLoop, CancelAndCloseEndAWait) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    Pair pair = co_await connected(loop);
+    IoStatus told = IoStatus::kOk;
+    pair.server->when_readable([&](IoStatus status) { told = status; });
+    pair.server->cancel();
+    EXPECT_EQ(told, IoStatus::kOk) << "not from within";
+    co_await loop.sleep_until(loop.now() + 1ms);
+    EXPECT_EQ(told, IoStatus::kCancelled);
+    told = IoStatus::kOk;
+    pair.server->when_readable([&](IoStatus status) { told = status; });
+    pair.server->close(CloseMode::kGraceful);
+    co_await loop.sleep_until(loop.now() + 1ms);
+    EXPECT_EQ(told, IoStatus::kCancelled);
+    EXPECT_EQ(co_await pair.server->readable(), IoStatus::kError);
+  });
+}
+
+TEST(EventLoop, ACallbackMayDestroyTheStreamThatBothWaitsAreOf) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    Pair pair = co_await connected(loop);
+    bool written = false;
+    pair.server->when_readable([&](IoStatus) { pair.server.reset(); });
+    pair.server->when_writable([&](IoStatus) { written = true; });
+    pair.server->cancel();
+    co_await loop.sleep_until(loop.now() + 1ms);
+    EXPECT_EQ(pair.server, nullptr);
+    EXPECT_FALSE(written);
+  });
+}
+
+TEST(EventLoop, NamesAreLookedUp) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    auto listener = listen(loop, "127.0.0.1", 0);
+    const auto address = parse_host_port((*listener)->address());
+    EXPECT_TRUE(co_await loop.connect("localhost", address->port, loop.now() + 5s));
+    const auto none = co_await loop.connect("no.such.name.invalid", 1, loop.now() + 20s);
+    EXPECT_FALSE(none);
+    const std::string why = none ? "" : none.error().detail;
+    EXPECT_EQ(why.find("no.such.name.invalid: "), 0u) << why;
+  });
+}
+
+TEST(EventLoop, AConnectThatNobodyAnswersEndsAtItsDeadline) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    // A listener that accepts nothing and whose queue is full leaves the next one waiting.
+    const int full = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    auto bound = *SocketAddress::from_literal("127.0.0.1", 0);
+    EXPECT_EQ(::bind(full, bound.raw(), bound.size), 0);
+    EXPECT_EQ(::listen(full, 0), 0);
+    ::getsockname(full, bound.raw(), &bound.size);
+    std::vector<StreamPtr> waiting;
+    Error last;
+    const Instant begin = loop.now();
+    for (int i = 0; i < 4 && last.detail.empty(); ++i) {
+      auto stream = co_await loop.connect("127.0.0.1", bound.port(), loop.now() + 50ms);
+      if (stream) {
+        waiting.push_back(std::move(*stream));
+      } else {
+        last = stream.error();
+      }
+    }
+    EXPECT_NE(last.detail.find("timed out"), std::string::npos) << last.detail;
+    EXPECT_GE(loop.now() - begin, Duration(50ms));
+    ::close(full);
+  });
+}
+
+TEST(EventLoop, SleepsToTheMillisecondAndArmsToTheTick) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    const Instant until = loop.now() + 3ms;
+    co_await loop.sleep_until(until);
+    EXPECT_GE(loop.now(), until);
+  });
+}
+
+TEST(EventLoop, WhatStillWaitsWhenItEndsIsFreed) {
+  struct Witness {
+    explicit Witness(int& alive) : count(alive) { ++count; }
+    ~Witness() { --count; }
+    int& count;
+  };
+  int alive = 0;
+  StreamPtr client;
+  {
+    EventLoop loop;
+    loop.spawn([](EventLoop& running, int& count, StreamPtr& kept) -> port::Task<void> {
+      const Witness witness(count);
+      Pair pair = co_await connected(running);
+      kept = std::move(pair.client);
+      running.post([&running] { running.stop(); });
+      co_await pair.server->readable();
+    }(loop, alive, client));
+    loop.spawn([](EventLoop& running, int& count) -> port::Task<void> {
+      const Witness witness(count);
+      co_await running.sleep_until(running.now() + 1h);
+    }(loop, alive));
+    loop.spawn([](EventLoop& running, int& count) -> port::Task<void> {
+      const Witness witness(count);
+      auto listener = listen(running, "127.0.0.1", 0);
+      co_await (*listener)->accept();
+    }(loop, alive));
+    loop.run();
+    EXPECT_EQ(alive, 3);
+    client.reset();  // before its loop
+  }
+  EXPECT_EQ(alive, 0);
+}
+
+TEST(Signals, ComeOneByOne) {
+  EventLoop loop;
+  Signals signals(loop, {SIGUSR1, SIGUSR2});
+  std::vector<int> got;
+  loop.spawn([](EventLoop& running, Signals& from, std::vector<int>& into) -> port::Task<void> {
+    ::kill(::getpid(), SIGUSR1);
+    into.push_back(co_await from.next());
+    ::kill(::getpid(), SIGUSR2);
+    into.push_back(co_await from.next());
+    running.stop();
+  }(loop, signals, got));
+  loop.run();
+  EXPECT_EQ(got, (std::vector<int>{SIGUSR1, SIGUSR2}));
 }
 
 TEST(EventLoop, ListenersShareAnAddressAndTellItsPort) {

@@ -1,81 +1,98 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <system_error>
 
 #include "base/text.h"
+#include "io/address.h"
 #include "io/event_loop.h"
 #include "io/socket_stream.h"
 
 namespace infermesh::io {
 namespace {
 
-namespace asio = boost::asio;
-using asio::ip::tcp;
-using Acceptor = asio::basic_socket_acceptor<tcp, port::Executor>;
-using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
-
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<port::Executor>{});
 constexpr int kBacklog = 4096;
 
-std::string text_of(const tcp::endpoint& endpoint) {
-  const std::string address = endpoint.address().to_string();
-  if (endpoint.address().is_v6()) return fmt::format("[{}]:{}", address, endpoint.port());
-  return fmt::format("{}:{}", address, endpoint.port());
+std::string error_text(int error) {
+  return std::system_category().message(error);
 }
 
-class SocketListener final : public port::Listener {
+class SocketListener final : public port::Listener, private Reactor::Watcher {
  public:
-  SocketListener(Acceptor acceptor, tcp::endpoint bound)
-      : acceptor_(std::move(acceptor)), address_(text_of(bound)) {}
+  SocketListener(Reactor& reactor, int fd, std::string address)
+      : reactor_(reactor), fd_(fd), address_(std::move(address)), wake_(reactor.parking()) {
+    if (!reactor_.add(fd_, EPOLLIN, *this)) close();
+  }
+  ~SocketListener() override { close(); }
 
   port::Task<Result<port::StreamPtr>> accept() override {
-    auto [error, socket] = co_await acceptor_.async_accept(kTuple);
-    if (!error) co_return std::make_unique<SocketStream>(Socket(std::move(socket)));
-    const auto code = acceptor_.is_open() ? ErrorCode::kInternal : ErrorCode::kUnavailable;
-    co_return fail(code, fmt::format("accept on {}: {}", address_, error.message()));
+    while (fd_ >= 0) {
+      const int accepted = ::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (accepted >= 0) co_return std::make_unique<SocketStream>(reactor_, accepted);
+      // A client that left while it waited is not an error of the listener's.
+      if (errno == ECONNABORTED || errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        co_return fail(ErrorCode::kInternal,
+                       fmt::format("accept on {}: {}", address_, error_text(errno)));
+      }
+      co_await wake_.wait();
+    }
+    co_return fail(ErrorCode::kUnavailable, fmt::format("{} is closed", address_));
   }
 
   void close() override {
-    boost::system::error_code ignored;
-    acceptor_.close(ignored);
+    if (fd_ < 0) return;
+    reactor_.remove(fd_, *this);
+    ::close(fd_);
+    fd_ = -1;
+    wake_.set();
   }
 
   std::string address() const override { return address_; }
 
  private:
-  Acceptor acceptor_;
+  void on_ready(std::uint32_t) override { wake_.set(); }
+
+  Reactor& reactor_;
+  int fd_;
   std::string address_;
+  Parking::Spot wake_;
 };
+
+// A bound and listening socket, or -errno.
+int open_listener(const SocketAddress& wanted, Sharing sharing) {
+  const int fd = ::socket(wanted.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  const int on = 1, off = 0;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (sharing == Sharing::kShared) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  if (wanted.family() == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (::bind(fd, wanted.raw(), wanted.size) == 0 && ::listen(fd, kBacklog) == 0) return fd;
+  const int error = errno;
+  ::close(fd);
+  return -error;
+}
 
 }  // namespace
 
 Result<std::unique_ptr<port::Listener>> listen(EventLoop& loop, const std::string& host,
                                                std::uint16_t port, Sharing sharing) {
-  boost::system::error_code error;
-  const auto address =
-      host.empty() ? asio::ip::address(asio::ip::address_v6::any())
-                   : asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
-  if (error) {
+  const auto wanted = SocketAddress::from_literal(host == "localhost" ? "127.0.0.1" : host, port);
+  if (!wanted) {
     return fail(ErrorCode::kInvalidConfig,
                 fmt::format("\"{}\" is not an address to listen on; write an IP address", host));
   }
-  const tcp::endpoint wanted(address, port);
-  Acceptor acceptor(loop.executor());
-  acceptor.open(wanted.protocol(), error);
-  if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error && sharing == Sharing::kShared) acceptor.set_option(ReusePort(true), error);
-  if (!error) acceptor.bind(wanted, error);
-  if (!error) acceptor.listen(kBacklog, error);
-  if (error) {
+  const int fd = open_listener(*wanted, sharing);
+  if (fd < 0) {
     return fail(ErrorCode::kUnavailable, fmt::format("cannot listen on {}: {}; is another process "
                                                      "using it? choose another port, or 0 for any",
-                                                     text_of(wanted), lower(error.message())));
+                                                     wanted->text(), lower(error_text(-fd))));
   }
-  const tcp::endpoint bound = acceptor.local_endpoint();
-  return std::make_unique<SocketListener>(std::move(acceptor), bound);
+  SocketAddress bound;
+  ::getsockname(fd, bound.raw(), &bound.size);
+  return std::make_unique<SocketListener>(loop.reactor(), fd, bound.text());
 }
 
 Result<HostPort> parse_host_port(std::string_view text) {

@@ -1,63 +1,67 @@
 #include "io/socket_stream.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+
+#include "io/address.h"
 
 namespace infermesh::io {
 namespace {
 
-namespace asio = boost::asio;
 using port::CloseMode;
 using port::IoResult;
 using port::IoStatus;
 
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<port::Executor>{});
 constexpr std::size_t kPiecesMax = 16;
+constexpr std::uint32_t kEnded = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
-IoStatus status_of(const boost::system::error_code& error) {
-  if (!error) return IoStatus::kOk;
-  return error == asio::error::operation_aborted ? IoStatus::kCancelled : IoStatus::kError;
-}
-
-IoResult failed_call() {
-  const bool again = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-  return {again ? IoStatus::kWouldBlock : IoStatus::kError, 0};
+bool would_block() {
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
 }  // namespace
 
-SocketStream::SocketStream(Socket socket)
-    : socket_(std::move(socket)),
-      read_watch_(std::make_shared<Watch>()),
-      write_watch_(std::make_shared<Watch>()) {
-  boost::system::error_code ignored;  // a peer that is gone already shows at the first read
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.native_non_blocking(true, ignored);
+SocketStream::SocketStream(Reactor& reactor, int fd) : reactor_(reactor), fd_(fd) {
+  const int on = 1;
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (!reactor_.add(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP, *this)) {
+    ::close(fd_);  // out of kernel memory: the stream is an error from its first use
+    fd_ = -1;
+  }
 }
 
 SocketStream::~SocketStream() {
-  read_watch_->callback = nullptr;
-  write_watch_->callback = nullptr;
+  if (gone_ != nullptr) *gone_ = true;
+  on_readable_ = on_writable_ = nullptr;
   close(CloseMode::kGraceful);
+  reactor_.forget(*this);
 }
 
 IoResult SocketStream::try_read(std::span<char> into) {
-  if (!socket_.is_open()) return {IoStatus::kError, 0};
-  const ssize_t got = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
-  if (got < 0) return failed_call();
+  if (fd_ < 0) return {IoStatus::kError, 0};
+  const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
+  if (got < 0) {
+    if (!would_block()) return {IoStatus::kError, 0};
+    may_read_ = false;
+    return {IoStatus::kWouldBlock, 0};
+  }
   if (got == 0) return {into.empty() ? IoStatus::kOk : IoStatus::kEnd, 0};
+  // A read that does not fill its buffer has taken all there was; what comes later is told anew.
+  if (static_cast<std::size_t>(got) < into.size()) may_read_ = ended_;
   return {IoStatus::kOk, static_cast<std::size_t>(got)};
 }
 
 IoResult SocketStream::try_write(std::span<const std::string_view> pieces) {
-  if (!socket_.is_open()) return {IoStatus::kError, 0};
+  if (fd_ < 0) return {IoStatus::kError, 0};
   std::array<iovec, kPiecesMax> vectors;
   std::size_t count = 0;
   for (const std::string_view piece : pieces.first(std::min(pieces.size(), kPiecesMax))) {
@@ -67,59 +71,99 @@ IoResult SocketStream::try_write(std::span<const std::string_view> pieces) {
   msghdr message{};
   message.msg_iov = vectors.data();
   message.msg_iovlen = count;
-  const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
-  if (sent < 0) return failed_call();
-  return {IoStatus::kOk, static_cast<std::size_t>(sent)};
+  const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  if (sent >= 0) return {IoStatus::kOk, static_cast<std::size_t>(sent)};
+  if (!would_block()) return {IoStatus::kError, 0};
+  may_write_ = false;
+  return {IoStatus::kWouldBlock, 0};
+}
+
+// What was told before the wait began counts. Nothing is called back from within.
+void SocketStream::when_readable(Callback callback) {
+  on_readable_ = std::move(callback);
+  if (may_read_ || fd_ < 0) reactor_.defer(*this);
+}
+
+void SocketStream::when_writable(Callback callback) {
+  on_writable_ = std::move(callback);
+  if (may_write_ || fd_ < 0) reactor_.defer(*this);
+}
+
+void SocketStream::on_ready(std::uint32_t events) {
+  if ((events & kEnded) != 0) ended_ = true;
+  if ((events & (EPOLLIN | kEnded)) != 0) may_read_ = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) may_write_ = true;
+  const bool cancelled = std::exchange(cancelled_, false) || fd_ < 0;
+  const IoStatus status = cancelled ? IoStatus::kCancelled : IoStatus::kOk;
+  bool gone = false;
+  gone_ = &gone;
+  if (on_readable_ && (may_read_ || cancelled)) std::exchange(on_readable_, nullptr)(status);
+  if (gone) return;
+  if (on_writable_ && (may_write_ || cancelled)) std::exchange(on_writable_, nullptr)(status);
+  if (!gone) gone_ = nullptr;
 }
 
 port::Task<IoStatus> SocketStream::readable() {
-  auto [error] = co_await socket_.async_wait(Socket::wait_read, kTuple);
-  co_return status_of(error);
+  if (fd_ < 0) co_return IoStatus::kError;
+  if (may_read_) co_return IoStatus::kOk;
+  Parking::Spot wake(reactor_.parking());
+  IoStatus status = IoStatus::kOk;
+  on_readable_ = [&wake, &status](IoStatus told) {
+    status = told;
+    wake.set();
+  };
+  co_await wake.wait();
+  co_return status;
 }
 
 port::Task<IoStatus> SocketStream::writable() {
-  auto [error] = co_await socket_.async_wait(Socket::wait_write, kTuple);
-  co_return status_of(error);
-}
-
-void SocketStream::watch(Socket::wait_type type, std::shared_ptr<Watch>& slot,
-                         std::function<void(IoStatus)> callback) {
-  slot->callback = std::move(callback);
-  socket_.async_wait(type, [watch = slot](const boost::system::error_code& error) {
-    if (auto call = std::exchange(watch->callback, nullptr)) call(status_of(error));
-  });
-}
-
-void SocketStream::when_readable(std::function<void(IoStatus)> callback) {
-  watch(Socket::wait_read, read_watch_, std::move(callback));
-}
-
-void SocketStream::when_writable(std::function<void(IoStatus)> callback) {
-  watch(Socket::wait_write, write_watch_, std::move(callback));
+  if (fd_ < 0) co_return IoStatus::kError;
+  if (may_write_) co_return IoStatus::kOk;
+  Parking::Spot wake(reactor_.parking());
+  IoStatus status = IoStatus::kOk;
+  on_writable_ = [&wake, &status](IoStatus told) {
+    status = told;
+    wake.set();
+  };
+  co_await wake.wait();
+  co_return status;
 }
 
 void SocketStream::cancel() {
-  boost::system::error_code ignored;
-  socket_.cancel(ignored);
+  if (!on_readable_ && !on_writable_) return;
+  cancelled_ = true;
+  reactor_.defer(*this);
 }
 
 void SocketStream::close(CloseMode mode) {
-  if (!socket_.is_open()) return;
-  boost::system::error_code ignored;
+  if (fd_ < 0) return;
   if (mode == CloseMode::kReset) {
-    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
-  } else {
-    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  } else if (mode == CloseMode::kSendOnly) {
+    ::shutdown(fd_, SHUT_WR);
+    return;
   }
-  if (mode == CloseMode::kSendOnly) return;
-  socket_.close(ignored);
+  release();
+  cancel();
+}
+
+void SocketStream::release() {
+  reactor_.remove(fd_, *this);
+  ::close(fd_);
+  fd_ = -1;
 }
 
 std::string SocketStream::peer() const {
-  boost::system::error_code error;
-  const auto endpoint = socket_.remote_endpoint(error);
-  if (error) return "-";
-  return fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
+  SocketAddress address;
+  return fd_ >= 0 && ::getpeername(fd_, address.raw(), &address.size) == 0 ? address.text() : "-";
+}
+
+int SocketStream::socket_error() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (fd_ < 0) return ENOBUFS;
+  return ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
 }  // namespace infermesh::io

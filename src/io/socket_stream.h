@@ -1,19 +1,18 @@
 // SocketStream: port::Stream over one TCP socket of an EventLoop. Reads and writes go straight to
-// recv and sendmsg; only the waiting is Asio's.
+// recv and sendmsg. What the kernel has told is remembered, so a wait is no system call.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
-#include <memory>
+#include <cstdint>
 
+#include "io/reactor.h"
 #include "port/stream.h"
 
 namespace infermesh::io {
 
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, port::Executor>;
-
-class SocketStream final : public port::Stream {
+class SocketStream final : public port::Stream, private Reactor::Watcher {
  public:
-  explicit SocketStream(Socket socket);  // connected; sets TCP_NODELAY and non-blocking
+  // Takes over a non-blocking TCP socket whose connect() has been called; sets TCP_NODELAY.
+  SocketStream(Reactor& reactor, int fd);
   ~SocketStream() override;
 
   port::IoResult try_read(std::span<char> into) override;
@@ -26,16 +25,21 @@ class SocketStream final : public port::Stream {
   void close(port::CloseMode mode) override;
   std::string peer() const override;
 
- private:
-  struct Watch {  // outlives the stream while an operation is pending
-    std::function<void(port::IoStatus)> callback;
-  };
-  void watch(Socket::wait_type type, std::shared_ptr<Watch>& slot,
-             std::function<void(port::IoStatus)> callback);
+  int socket_error() const;  // SO_ERROR: how connect() ended; 0: connected
 
-  Socket socket_;
-  std::shared_ptr<Watch> read_watch_;
-  std::shared_ptr<Watch> write_watch_;
+ private:
+  using Callback = std::function<void(port::IoStatus)>;
+  void on_ready(std::uint32_t events) override;
+  void release();
+
+  Reactor& reactor_;
+  int fd_;
+  bool may_read_ = false;   // since the last read that emptied the socket
+  bool may_write_ = false;  // since the last write that filled it
+  bool ended_ = false;      // FIN or an error has come: reading never waits any more
+  bool cancelled_ = false;
+  bool* gone_ = nullptr;  // set by the destructor while on_ready() runs
+  Callback on_readable_, on_writable_;
 };
 
 }  // namespace infermesh::io
