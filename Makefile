@@ -71,6 +71,7 @@ test-tsan: ## the whole suite under the thread sanitizer
 check: ## include rules, purity, format, sizes, generated files
 	@tools/setup.sh build develop
 	@$(STEP) quiet "tests of the checks" /usr/bin/python3 tools/check_test.py
+	@$(STEP) quiet "tests of the verbs" /usr/bin/python3 tools/verbs_test.py
 	@$(STEP) quiet "tests of the benchmarks' own arithmetic" /usr/bin/python3 bench/run_test.py
 	@$(STEP) show check /usr/bin/python3 tools/check.py
 

@@ -3,7 +3,7 @@
 
     tools/check.py            all rules; format only on changed files
     tools/check.py --all      format (and tidy) on every file
-    tools/check.py --tidy     clang-tidy on every changed file, which is slow; without it on the latest four, where it is installed
+    tools/check.py --tidy     clang-tidy on every changed file, which is slow; without it on the latest two, where it is installed
     tools/check.py --ratchet  take what shrank out of tools/sizes.json
     tools/check.py --accept   list what is over a limit now with its size; say why in the commit
 

@@ -153,6 +153,14 @@ def test_polling_slows_down_when_idle_and_uses_one_connection(start, fake):
     assert len({heard.connection for heard in one.polls[-8:]}) == 1
 
 
+def test_looks_at_engines_are_counted(start, sim_engine):
+    mesh = start.up(sim_engine())
+    name = next(iter(mesh.engines()))
+    looks = "infermesh_polls_total"
+    eventually(lambda: mesh.metric(looks, engine=name, result="ok") > 0, "looks are counted")
+    assert mesh.metric(looks, engine=name, result="failed") == 0
+
+
 def test_the_ready_file_tells_the_bound_addresses(start, fake):
     mesh = start.up(fake().url)
     assert json.dumps(mesh.ready) and mesh.address[1] > 0 and mesh.admin[1] > 0

@@ -81,6 +81,10 @@ def test_a_rejected_candidate_says_why(routed):
         for found in record["attempts"][0]["decision"]["candidates"]
     }
     assert rejected == {"e1": None, "e2": "not_ready"}
+    out = record["attempts"][0]["decision"]["candidates"][1]
+    assert out["state"] == "down" and "refused" in out["out_reason"] and out["out_for_ms"] >= 0
+    told = mesh.cli("explain", record["request_id"]).stdout
+    assert re.search(r"e2 +out: down for [\d.]+ \w+: .*connection refused", told), told
 
 
 def test_a_retried_request_shows_every_attempt(routed):
@@ -182,6 +186,7 @@ def test_explaining_an_unknown_request_is_not_found(routed):
     mesh, _ = routed()
     told = mesh.cli("explain", "no-such-request")
     assert told.returncode == 3 and "no-such-request" in told.stderr and told.stdout == ""
+    assert "next: infermesh explain lists the latest" in told.stderr, told.stderr
 
 
 # ---- policies

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (report.kv_used) require(*report.kv_used >= 0 && *report.kv_used <= 1);
   if (report.running) require(*report.running <= INT32_MAX);
   if (report.waiting) require(*report.waiting <= INT32_MAX);
-  if (size + 16 > kOrcaBytesMax) return 0;
+  if (size + 64 > kOrcaBytesMax) return 0;  // what is added below must fit too
   require(same(report, read_orca("  " + value + "  ")));
   const bool bare = value.find_first_not_of(" \t") != std::string::npos &&
                     value.find('=') != std::string::npos && value.find(' ') == std::string::npos &&

@@ -89,7 +89,7 @@ class CleanFiles:
         self.file.write_text(json.dumps(self.known, indent=0, sort_keys=True))
 
 
-def quick_tidy_rule(tree, most=4, database="build/dev"):
+def quick_tidy_rule(tree, most=2, database="build/dev"):
     """The latest changed sources that are not known to be clean, a few at a time; nothing where it cannot run."""
     if shutil.which(TIDY) is None or not has_database(tree, database):
         return
@@ -108,5 +108,7 @@ def tidy(tree, files, database):
         output = "\n".join(pool.map(lambda path: run_program([TIDY, "-p", database, "--quiet", path], tree.root), files))
     found = re.findall(r"^(\S+?):(\d+):\d+: (?:warning|error): (.*) \[([\w.,-]+)\]$", output, re.MULTILINE)
     for path, line, message, rule in dict.fromkeys(found):
+        if os.path.relpath(path, tree.root).startswith(".."):
+            continue  # of a library, which nobody here can correct
         yield Violation(os.path.relpath(path, tree.root), int(line), message, f"clang-tidy {rule.split(',')[0]}",
                         "correct it")

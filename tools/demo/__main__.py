@@ -5,7 +5,7 @@ killed on purpose.
     KEEP=1 make demo     leaves it running; make demo-stop ends it
 
 Needs build/release/infermesh, .venv and build/models/tiny.gguf, which `make demo` provides. Logs
-go to build/demo.
+go to build/demo. Its test has INFERMESH_BIN, DEMO_FOLDER and fewer DEMO_CONVERSATIONS.
 """
 
 from __future__ import annotations

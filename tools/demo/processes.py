@@ -15,7 +15,7 @@ import urllib.request
 from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build" / "demo"
+FOLDER = pathlib.Path(os.environ.get("DEMO_FOLDER", ROOT / "build" / "demo"))
 BINARY = pathlib.Path(os.environ.get("INFERMESH_BIN", ROOT / "build" / "release" / "infermesh"))
 MODEL_FILE = ROOT / "build" / "models" / "tiny.gguf"
 MODEL = "tiny-llama"

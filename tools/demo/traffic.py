@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import queue
 import random
 import threading
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from processes import MODEL, Mesh
 from screen import SCREEN, milliseconds
 
-CONVERSATIONS, TURNS = 8, 8
+CONVERSATIONS, TURNS = int(os.environ.get("DEMO_CONVERSATIONS", "8")), 8
 
 PLACES = ["harbour", "library", "railway", "bakery", "theatre", "museum", "market", "workshop"]
 RULES = [
