@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <ctime>
 #include <limits>
 
@@ -48,7 +49,7 @@ std::optional<Duration> parse_duration(std::string_view text) {
   }
   if (nanos > static_cast<double>(std::numeric_limits<std::int64_t>::max()) / 2)
     return std::nullopt;
-  return Duration(static_cast<std::int64_t>(nanos + 0.5));
+  return Duration(std::llround(nanos));
 }
 
 std::string format_duration(Duration duration) {

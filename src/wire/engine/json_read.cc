@@ -70,7 +70,7 @@ const boost::json::array* array_of(const Json& value, std::string_view key) {
 std::optional<std::uint64_t> to_count(double value) {
   // 2^63 keeps every count convertible to a signed quantity.
   if (!std::isfinite(value) || value < 0 || value >= 0x1p63) return std::nullopt;
-  return static_cast<std::uint64_t>(value + 0.5);
+  return static_cast<std::uint64_t>(std::llround(value));
 }
 
 std::optional<std::uint32_t> to_count32(double value) {
