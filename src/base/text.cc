@@ -42,8 +42,11 @@ constexpr std::array kSizeUnits{SizeUnit{"TiB", 1ULL << 40}, SizeUnit{"GiB", 1UL
 }  // namespace
 
 bool iequals(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower_char(x) == lower_char(y); });
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] != b[i] && lower_char(a[i]) != lower_char(b[i])) return false;
+  }
+  return true;
 }
 
 std::string lower(std::string_view text) {

@@ -2,23 +2,21 @@
 // and within one priority first come, first served; each with a deadline. Owned by a shard, one a
 // pool, used on its loop.
 //
-// A full queue makes room for a higher priority by giving up the newest entry of the lowest one
-// (kShed); else the newcomer is refused (kQueueFull). Free capacity goes to the priorities by
+// A full queue makes room for a higher priority by giving up the newest entry of the lowest
+// one; else the newcomer is refused. Free capacity goes to the priorities by
 // weighted turns 8 : 4 : 1, so that the low one is slow, never starved. Nothing is handed out after
-// its deadline (kQueueDeadline). Ticket is any movable value.
+// its deadline: who waits minds its own. Ticket is any movable value.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <iterator>
 #include <list>
-#include <map>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "base/error_code.gen.h"
 #include "base/time.h"
 #include "core/admit/turns.h"
 #include "core/model/request_facts.h"
@@ -31,15 +29,11 @@ enum class Admission : std::uint8_t { kAdmitted, kQueued, kRefused };
 template <typename Ticket>
 class AdmissionQueue {
  public:
-  struct Gone {
-    Ticket ticket;
-    ErrorCode why;  // kShed or kQueueDeadline
-  };
   struct Offered {
     Admission admission;
-    std::uint64_t place = 0;     // names the entry for remove(), when queued
-    std::optional<Ticket> back;  // the ticket again, unless it was queued
-    std::optional<Gone> pushed_out;
+    std::uint64_t place = 0;           // names the entry for remove(), when queued
+    std::optional<Ticket> back;        // the ticket again, unless it was queued
+    std::optional<Ticket> pushed_out;  // gave its place to this one
   };
 
   explicit AdmissionQueue(std::size_t queue_max) : queue_max_(queue_max) {}
@@ -49,7 +43,7 @@ class AdmissionQueue {
     if (capacity == Capacity::kFree && !waits_at_or_above(priority)) {
       return {Admission::kAdmitted, 0, std::move(ticket), std::nullopt};
     }
-    std::optional<Gone> pushed_out;
+    std::optional<Ticket> pushed_out;
     if (size() >= queue_max_) {
       pushed_out = push_out_below(priority);
       if (!pushed_out) return {Admission::kRefused, 0, std::move(ticket), std::nullopt};
@@ -58,7 +52,7 @@ class AdmissionQueue {
             std::move(pushed_out)};
   }
 
-  // An engine can take one more: who is next. Entries past their deadline stay for expire().
+  // An engine can take one more: who is next. Entries past their deadline are passed over.
   std::optional<Ticket> next(Instant now) {
     for (const Priority priority : turns_.order()) {
       Lane& entries = lane(priority);
@@ -92,16 +86,6 @@ class AdmissionQueue {
     drain_.on_departure(now);
     take(found->second);
   }
-
-  // Those whose deadline has passed, by deadline.
-  std::vector<Gone> expire(Instant now) {
-    std::vector<Gone> gone;
-    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-      gone.push_back({take(deadlines_.begin()->second), ErrorCode::kQueueDeadline});
-    }
-    return gone;
-  }
-  Instant next_deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
 
   // The client went away. nullopt when the entry is no longer there.
   std::optional<Ticket> remove(std::uint64_t place) {
@@ -143,25 +127,21 @@ class AdmissionQueue {
     Lane& entries = lane(priority);
     entries.push_back(Entry{place, std::move(ticket), priority, deadline});
     const Where where = std::prev(entries.end());
-    deadlines_.emplace(deadline, where);
     places_.emplace(place, where);
     return place;
   }
 
   Ticket take(Where where) {
-    auto [at, last] = deadlines_.equal_range(where->deadline);
-    while (at != last && at->second != where) ++at;
-    deadlines_.erase(at);
     places_.erase(where->place);
     Ticket ticket = std::move(where->ticket);
     lane(where->priority).erase(where);
     return ticket;
   }
 
-  std::optional<Gone> push_out_below(Priority priority) {
+  std::optional<Ticket> push_out_below(Priority priority) {
     for (std::size_t p = 0; p < static_cast<std::size_t>(priority); ++p) {
       if (lanes_[p].empty()) continue;
-      return Gone{take(std::prev(lanes_[p].end())), ErrorCode::kShed};
+      return take(std::prev(lanes_[p].end()));
     }
     return std::nullopt;
   }
@@ -169,7 +149,6 @@ class AdmissionQueue {
   std::size_t queue_max_;
   std::uint64_t places_made_ = 0;
   std::array<Lane, kPriorities> lanes_;
-  std::multimap<Instant, Where> deadlines_;
   std::unordered_map<std::uint64_t, Where> places_;
   Turns turns_;
   DrainRate drain_;

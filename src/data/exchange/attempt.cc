@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "core/route/learn.h"
 #include "data/exchange/upstream_head.h"
+#include "wire/engine/orca.h"
 #include "wire/http/write.h"
 
 namespace infermesh::data {
@@ -19,7 +20,8 @@ constexpr std::size_t kSendAtOnce = 128 << 10;  // of the body between looks at 
 Attempt::Attempt(Exchange& exchange, Decision decision, std::uint32_t number)
     : exchange_(exchange),
       decision_(std::move(decision)),
-      endpoint_(*exchange.view->endpoint(*decision_.endpoint)),
+      view_(exchange.view),
+      endpoint_(*view_->endpoint(*decision_.endpoint)),
       number_(number) {
   exchange_.last_engine = endpoint_.name;
   exchange_.predicted_cached = decision_.cached_tokens;
@@ -31,7 +33,6 @@ Attempt::Attempt(Exchange& exchange, Decision decision, std::uint32_t number)
   AttemptRecord attempt;
   attempt.endpoint = endpoint_.id;
   attempt.engine = endpoint_.name;
-  attempt.decision = decision_;
   exchange_.record.attempts.push_back(std::move(attempt));
   exchange_.note_names(decision_);
 }
@@ -147,6 +148,7 @@ void Attempt::compose_head() {
   const std::string id = fmt::format("{}.{}", exchange_.parts.start.request_id, number_);
   head.request_id = id;
   head.content_length = length;
+  if (endpoint_.runtime == Runtime::kVllm) head.load_format = engines::kOrcaRequestValue;
   head_text_ = make_upstream_head(exchange_.parts.head, head);
 }
 
@@ -257,6 +259,22 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
   }
 }
 
+// The engine's load as of this answer, fresher than a poll's. What polls alone can tell (the share
+// of other clients) stays as it is.
+void Attempt::note_load_report() {
+  const auto told = http::find(head().headers, engines::kOrcaHeader);
+  if (!told) return;
+  const engines::OrcaReport report = engines::read_orca(*told);
+  LoadCell& cell = exchange_.parts.shard.loads.at(endpoint_.id);
+  if (report.kv_used) {
+    cell.reported_kv_used.store(static_cast<float>(*report.kv_used), std::memory_order_relaxed);
+  }
+  if (report.waiting) {
+    cell.reported_waiting.store(static_cast<std::int32_t>(*report.waiting),
+                                std::memory_order_relaxed);
+  }
+}
+
 std::optional<AttemptFailure> Attempt::read_answer_head() {
   const auto progress = head_parser_.feed(answer_text_);
   if (!progress) {
@@ -265,6 +283,7 @@ std::optional<AttemptFailure> Attempt::read_answer_head() {
   }
   if (progress->state != http::HeadState::kDone) return std::nullopt;
   outcome_.status = static_cast<std::uint16_t>(head_parser_.head().status);
+  note_load_report();
   // The head's views stay in answer_text_; the reader takes the body's beginning along.
   answer_ =
       std::make_unique<AnswerReader>(connection_->stream, http::BodyDecoder(head_parser_.head()),
@@ -317,6 +336,7 @@ const Outcome& Attempt::settle() {
   shard.report_outcome(outcome_);
   shard.admission.freed(exchange_.pool->id);
   AttemptRecord& record = exchange_.record.attempts.back();
+  record.decision = std::move(decision_);
   record.outcome = outcome_;
   record.error = error_;
   return outcome_;

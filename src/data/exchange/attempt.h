@@ -53,11 +53,13 @@ class Attempt {
   Step<Failure> send_some();
   std::optional<AttemptFailure> read_answer_head();
   void compose_head();
+  void note_load_report();
   port::Task<Step<Failure>> relay();
 
   Exchange& exchange_;
   Decision decision_;
-  Endpoint endpoint_;
+  MeshViewPtr view_;  // holds the endpoint
+  const Endpoint& endpoint_;
   std::uint32_t number_;
   UpstreamConnectionPtr connection_;
   std::unique_ptr<OutBuffer> out_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "core/route/pipeline.h"
@@ -98,8 +99,9 @@ Step<> Exchange::resolve() {
   pool = &view->pools[model->pool.value];
   record.pool = pool->spec.name;
   facts.session_key = session_of(parts.head.headers, route::policy_for(*view, *model), reader);
-  record.facts = facts;
-  record.facts.blocks.clear();
+  auto blocks = std::exchange(facts.blocks, {});
+  record.facts = facts;  // but for the blocks, which explain nothing
+  facts.blocks = std::move(blocks);
   parts.waiter.total_deadline =
       std::min(facts.deadline, parts.start.received + pool->spec.total_timeout);
   await_first_event();

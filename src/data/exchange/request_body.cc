@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace infermesh::data {
@@ -9,6 +11,9 @@ namespace {
 
 constexpr std::uint64_t kReserveMax =
     1 << 20;  // an announced length is a promise, not a reason to take memory
+
+constexpr std::uint64_t kReadMax = 256 << 10;  // at a time, so that others get their turn
+constexpr std::size_t kReadBeyond = 512;
 
 std::unexpected<Error> too_large(std::uint64_t bytes, std::uint64_t bytes_max) {
   return fail(ErrorCode::kRequestTooLarge,
@@ -45,19 +50,49 @@ Result<void> RequestBody::take(std::string& input) {
   return read;
 }
 
+// A body of known length is read to where it is kept, without a stop on the way. Room for a little
+// more than the rest of it lets one short read tell that nothing else has come.
+Result<RequestBody::Step> RequestBody::read_in_place(ClientSide& client) {
+  const std::size_t before = kept_.size();
+  const std::size_t rest = std::min<std::uint64_t>(decoder_.expected(), kReadMax);
+  port::IoResult got;
+  kept_.resize_and_overwrite(before + rest + kReadBeyond, [&](char* data, std::size_t size) {
+    got = client.stream.read({data + before, size - before});
+    return before + (got.status == port::IoStatus::kOk ? got.bytes : 0);
+  });
+  if (got.status == port::IoStatus::kWouldBlock) return Step::kNothing;
+  if (got.status != port::IoStatus::kOk) {
+    client.ended = true;
+    return Step::kClientGone;
+  }
+  const http::BodyPiece piece = decoder_.decode(std::string_view(kept_).substr(before));
+  client.input.assign(kept_, before + piece.consumed);
+  kept_.resize(before + piece.consumed);
+  IM_TRY(facts_.feed(std::string_view(kept_).substr(before)));
+  return Step::kProgress;
+}
+
+Result<RequestBody::Step> RequestBody::read_some(ClientSide& client, std::span<char> scratch) {
+  if (client.input.empty()) {
+    if (!client.stream.may_read()) return Step::kNothing;
+    if (decoder_.expected() > 0) return read_in_place(client);
+    const auto read = client.read_more(scratch);
+    if (read == ClientSide::Read::kGone) return Step::kClientGone;
+    if (read == ClientSide::Read::kNothing) return Step::kNothing;
+  }
+  IM_TRY(take(client.input));
+  return Step::kProgress;
+}
+
 Result<RequestBody::Step> RequestBody::pump(ClientSide& client, std::span<char> scratch,
                                             std::size_t at_most) {
   if (announced_ > bytes_max_) return too_large(announced_, bytes_max_);
   Step step = Step::kNothing;
   const std::size_t enough = kept_.size() + at_most;
   while (!decoder_.done() && kept_.size() < enough) {
-    if (client.input.empty()) {
-      if (!client.stream.may_read()) return step;
-      const auto read = client.read_more(scratch);
-      if (read == ClientSide::Read::kGone) return Step::kClientGone;
-      if (read == ClientSide::Read::kNothing) return step;
-    }
-    IM_TRY(take(client.input));
+    const auto read = read_some(client, scratch);
+    if (!read || *read == Step::kClientGone) return read;
+    if (*read == Step::kNothing) return step;
     step = Step::kProgress;
   }
   if (decoder_.done() && !finished_) {

@@ -30,6 +30,8 @@ class RequestBody {
   std::uint64_t announced() const { return announced_; }  // content-length, 0 when chunked
 
  private:
+  Result<Step> read_some(ClientSide& client, std::span<char> scratch);
+  Result<Step> read_in_place(ClientSide& client);
   Result<void> take(std::string& input);  // from its beginning, what belongs to this body
 
   openai::FactsReader& facts_;

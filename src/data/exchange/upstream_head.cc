@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "wire/engine/orca.h"
 #include "wire/http/write.h"
 
 namespace infermesh::data {
@@ -24,7 +25,7 @@ constexpr std::array<std::string_view, 5> kNotReturned{"content-length", "server
 template <std::size_t N>
 bool lists(const std::array<std::string_view, N>& names, std::string_view name) {
   return std::any_of(names.begin(), names.end(),
-                     [&](std::string_view entry) { return iequals(entry, name); });
+                     [&](std::string_view entry) { return http::is_named(name, entry); });
 }
 
 bool is_own(std::string_view name) {
@@ -55,6 +56,8 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
   http::append_header(out, "x-request-id", head.request_id);
   if (!head.api_key.empty())
     http::append_header(out, "authorization", fmt::format("Bearer {}", head.api_key));
+  if (!head.load_format.empty())
+    http::append_header(out, engines::kOrcaRequestHeader, head.load_format);
   if (head.content_length) {
     http::append_content_length(out, *head.content_length);
   } else {
@@ -66,7 +69,7 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
 
 bool is_response_header_passed(const http::ResponseHead& head, std::string_view name) {
   if (http::is_hop_by_hop(name) || lists(kNotReturned, name) || is_own(name)) return false;
-  return !(may_be_listed(head.headers) && http::connection_lists(head.headers, name));
+  return !http::connection_lists(head.headers, name);
 }
 
 }  // namespace infermesh::data

@@ -18,6 +18,7 @@ struct UpstreamHead {
   std::string_view api_key;                     // the engine's own key, empty when it wants none
   std::string_view request_id;                  // of this attempt
   std::optional<std::uint64_t> content_length;  // absent: chunked
+  std::string_view load_format;                 // of the load report asked for; empty: none is
 };
 
 std::string make_upstream_head(const http::RequestHead& client, const UpstreamHead& head);

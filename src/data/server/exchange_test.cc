@@ -193,6 +193,30 @@ TEST(Exchange, WritesWhatExplainNeeds) {
   EXPECT_NE(mesh.engine().requests.at(0).head.find("x-request-id: my-id.1"), std::string::npos);
 }
 
+TEST(Exchange, AsksVllmForItsLoadAndTakesWhatAnAnswerTells) {
+  TestMesh mesh(2);
+  mesh.endpoint(0).runtime = Runtime::kVllm;
+  mesh.endpoint(1).runtime = Runtime::kLlamacpp;
+  mesh.publish();
+  mesh.engine(0).answers(
+      json_answer(kPlainAnswer, 200,
+                  "endpoint-load-metrics: TEXT named_metrics.kv_cache_usage_perc=0.25, "
+                  "named_metrics.num_requests_waiting=3\r\n"));
+  mesh.engine(1).answers(json_answer(kPlainAnswer));
+  const TestAnswer answer = mesh.ask(chat(kPlainBody));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.header("endpoint-load-metrics"), "") << "the mesh's business";
+  EXPECT_NE(mesh.engine(0).requests.at(0).head.find("endpoint-load-metrics-format: TEXT\r\n"),
+            std::string::npos);
+  EXPECT_EQ(mesh.cell(0).reported_waiting.load(), 3);
+  EXPECT_FLOAT_EQ(mesh.cell(0).reported_kv_used.load(), 0.25F);
+  mesh.endpoint(0).state = EndpointState::kDown;
+  mesh.publish();
+  EXPECT_EQ(mesh.ask(chat(kPlainBody)).status, 200);
+  EXPECT_EQ(mesh.engine(1).requests.at(0).head.find("endpoint-load-metrics"), std::string::npos);
+  EXPECT_EQ(mesh.cell(1).reported_waiting.load(), -1);
+}
+
 // Which engine each of `keys` goes to when the body names it as `field` of a request for `model`.
 std::vector<std::string> engines_of(TestMesh& mesh, const std::string& model,
                                     const std::string& field, const std::vector<std::string>& keys,

@@ -1,7 +1,5 @@
 #include "data/server/request_id.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace infermesh::data {
@@ -18,8 +16,17 @@ std::string mint_request_id(WallTime now, Rng& rng) {
   const auto millis = std::chrono::floor<std::chrono::milliseconds>(now).time_since_epoch().count();
   const std::uint64_t time = static_cast<std::uint64_t>(millis) & 0xffffffffffffULL;
   const std::uint64_t a = rng.next(), b = rng.next();
-  return fmt::format("{:08x}-{:04x}-7{:03x}-{:04x}-{:012x}", time >> 16, time & 0xffff, a & 0xfff,
-                     0x8000 | ((a >> 12) & 0x3fff), b & 0xffffffffffffULL);
+  const std::uint64_t high = time << 16 | 0x7000 | (a & 0xfff);
+  const std::uint64_t low = (0x8000ULL | ((a >> 12) & 0x3fff)) << 48 | (b & 0xffffffffffffULL);
+  std::string id(36, '-');
+  std::size_t at = 0;
+  for (const std::uint64_t half : {high, low}) {
+    for (int shift = 60; shift >= 0; shift -= 4) {
+      if (at == 8 || at == 13 || at == 18 || at == 23) ++at;
+      id[at++] = "0123456789abcdef"[half >> shift & 15];
+    }
+  }
+  return id;
 }
 
 }  // namespace infermesh::data

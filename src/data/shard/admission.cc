@@ -85,7 +85,7 @@ Result<void> Admission::Ticket::enter(const Pool& pool, const Model& model, Prio
   line->make_room(pool);
   auto offered = line->queue.offer(this, priority, deadline, admit::Capacity::kNone);
   if (offered.pushed_out) {
-    Ticket& gone = *offered.pushed_out->ticket;
+    Ticket& gone = **offered.pushed_out;
     gone.state_ = State::kShed;
     gone.wake_.set();
   }

@@ -25,7 +25,7 @@ bool is_host(std::string_view host) {
 }
 
 std::optional<Error> check_host(const RequestHead& head) {
-  const auto is_named_host = [](const Header& header) { return iequals(header.name, "host"); };
+  const auto is_named_host = [](const Header& header) { return is_named(header.name, "host"); };
   const auto hosts = std::ranges::count_if(head.headers, is_named_host);
   if (hosts > 1) return Error{ErrorCode::kBadRequest, "Host is given twice.", "host"};
   if (hosts == 0 && head.version_minor >= 1) {
@@ -38,7 +38,7 @@ std::optional<Error> check_host(const RequestHead& head) {
 }
 
 std::optional<Error> check_expect(RequestHead& head) {
-  const auto is_expect = [](const Header& header) { return iequals(header.name, "expect"); };
+  const auto is_expect = [](const Header& header) { return is_named(header.name, "expect"); };
   for (const Header& header : head.headers) {
     if (!is_expect(header)) continue;
     if (!iequals(header.value, "100-continue")) {
@@ -119,15 +119,14 @@ Result<ResponseHead> make_response(std::string_view bytes, const Framing& framin
 
 std::optional<std::string_view> find(const Headers& headers, std::string_view name) {
   for (const Header& header : headers) {
-    if (header.name.size() == name.size() && iequals(header.name, name)) return header.value;
+    if (is_named(header.name, name)) return header.value;
   }
   return std::nullopt;
 }
 
 bool is_hop_by_hop(std::string_view name) {
-  return std::ranges::any_of(kHopByHop, [name](std::string_view hop) {
-    return hop.size() == name.size() && iequals(hop, name);
-  });
+  return std::ranges::any_of(kHopByHop,
+                             [name](std::string_view hop) { return is_named(name, hop); });
 }
 
 bool connection_lists(const Headers& headers, std::string_view token) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/text.h"
 #include "wire/http/head_scan.h"
 
 namespace infermesh::http {
@@ -30,7 +31,15 @@ using Headers = std::vector<Header>;  // in wire order
 constexpr std::size_t kHeadBytesMax = 64 * 1024;
 constexpr std::size_t kHeadersMax = 200;
 
-// The first header of that name (ASCII case-insensitive); nullopt when absent.
+// Whether a header's name is this one (ASCII case-insensitive). Most others differ in length or
+// first letter. Neither is empty.
+inline bool is_named(std::string_view header, std::string_view name) {
+  return header.size() == name.size() && (header[0] | 0x20) == (name[0] | 0x20) &&
+         iequals(header, name);
+}
+
+// The first header of that name; nullopt when absent.
+
 std::optional<std::string_view> find(const Headers& headers, std::string_view name);
 // Fields of one connection only, never passed on (RFC 9110 7.6.1), whether or not Connection names
 // them.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "wire/http/head_scan.h"
 
 namespace infermesh::http {
 namespace {
@@ -69,6 +70,10 @@ bool is_control(char c) {
 }
 
 void append_clean(std::string& out, std::string_view text) {
+  if (is_field_content(text)) {
+    out += text;
+    return;
+  }
   const auto from = static_cast<std::string::difference_type>(out.size());
   out += text;
   std::replace_if(out.begin() + from, out.end(), is_control, ' ');

@@ -23,26 +23,12 @@
 #include "base/result.h"
 #include "core/model/request_facts.h"
 #include "wire/json/scanner.h"
+#include "wire/openai/facts_options.h"
 #include "wire/openai/facts_table.h"
 #include "wire/openai/prompt_text.h"
 #include "wire/openai/splice.h"
 
 namespace infermesh::openai {
-
-enum class HashPrompt : std::uint8_t { kNo, kYes };
-
-struct FactsOptions {
-  std::uint32_t block_bytes = 256;
-  std::vector<std::string> session_body_keys;  // top-level strings that may be the session key
-  HashPrompt hash_prompt = HashPrompt::kYes;
-  std::size_t prompt_blocks_max = kPromptBlocksMax;
-};
-
-constexpr std::size_t kModelBytesMax = 4096;  // of its raw text; longer is kInvalidField
-constexpr std::size_t kEditPointsMax = 64;    // more duplicate keys than that are kInvalidField
-
-// The session key of RequestFacts for a header's or body field's value; never 0.
-std::uint64_t session_key(std::string_view value);
 
 class FactsReader final : public EditSource {
  public:
