@@ -23,10 +23,10 @@
 
 #include "base/text.h"
 #include "core/engine/engine.h"
-#include "lab/bench_report.h"
-#include "lab/flags.h"
-#include "lab/text_model.h"
-#include "lab/workload.h"
+#include "lab/load/bench_report.h"
+#include "lab/load/workload.h"
+#include "lab/shared/flags.h"
+#include "lab/shared/text_model.h"
 
 namespace {
 

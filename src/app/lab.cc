@@ -8,9 +8,10 @@
 #include "io/event_loop.h"
 #include "io/folder.h"
 #include "io/signals.h"
-#include "lab/bench_command.h"
-#include "lab/engine_command.h"
-#include "lab/options.h"
+#include "lab/engine/engine_command.h"
+#include "lab/engine/engine_options.h"
+#include "lab/load/bench_command.h"
+#include "lab/load/bench_options.h"
 
 namespace infermesh::app {
 namespace {
