@@ -358,6 +358,22 @@ TEST(AppVerbs, AreRunByAppWithTheirWords) {
   EXPECT_EQ(world.app_words, (std::vector<std::string>{"--help"}));
 }
 
+TEST(Help, SettingsThatDoNothingYetSayThatTheyAreReserved) {
+  const std::string reference = read_text(source_path("docs/reference/settings.md"));
+  for (const auto& [flag, text] : std::map<std::string, std::string>{
+           {"--data-dir DIR", "Reserved: nothing is stored there yet,"},
+           {"--grpc-listen HOST:PORT", "Reserved: nothing is served there yet,"}}) {
+    for (const std::string verb : {"run", "up"}) {
+      World world;
+      EXPECT_EQ(world.run({verb, "--help"}), 0);
+      const std::size_t at = world.out.find(flag);
+      ASSERT_NE(at, std::string::npos) << verb << flag;
+      EXPECT_NE(world.out.find(text, at), std::string::npos) << verb << flag;
+    }
+    EXPECT_NE(reference.find(text), std::string::npos) << flag;
+  }
+}
+
 TEST(AppVerbs, HelpOfUpListsTheSettings) {
   World world;
   EXPECT_EQ(world.run({"up", "--help"}), 0);

@@ -41,13 +41,13 @@ _infermesh() {
         '(-h --help)'{-h,--help}'[Show this help.]' \
         '--listen=[Where inference requests are taken.]:HOST\:PORT: ' \
         '--admin-listen=[Where the admin API, /metrics, /livez and /readyz are served.]:HOST\:PORT: ' \
-        '--grpc-listen=[Reserved for the gRPC services.]:HOST\:PORT: ' \
+        '--grpc-listen=[Reserved\: nothing is served there yet, and the port is not bound.]:HOST\:PORT: ' \
         '--connections-max=[Client connections open at once, over all shards.]:N: ' \
         '--config=[The settings file, infermesh.yaml by custom.]:PATH:_files' \
         '--objects=[The folder of mesh objects (*.yaml, *.yml).]:DIR:_files -/' \
         '--objects-interval=[How often the objects folder is looked at.]:TIME: ' \
         '--shards=[Event loops that take requests.]:N: ' \
-        '--data-dir=[Where state that outlives the process is kept.]:DIR:_files -/' \
+        '--data-dir=[Reserved\: nothing is stored there yet, and the folder is not made.]:DIR:_files -/' \
         '--ready-file=[A file to write when the process takes requests\: JSON with the bound addresses and the process id.]:PATH: ' \
         '--drain-timeout=[On SIGTERM or SIGINT no new requests are taken; those in flight have this long to finish before they are cut.]:TIME: ' \
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
@@ -95,13 +95,13 @@ _infermesh() {
         '(-h --help)'{-h,--help}'[Show this help.]' \
         '--listen=[Where inference requests are taken.]:HOST\:PORT: ' \
         '--admin-listen=[Where the admin API, /metrics, /livez and /readyz are served.]:HOST\:PORT: ' \
-        '--grpc-listen=[Reserved for the gRPC services.]:HOST\:PORT: ' \
+        '--grpc-listen=[Reserved\: nothing is served there yet, and the port is not bound.]:HOST\:PORT: ' \
         '--connections-max=[Client connections open at once, over all shards.]:N: ' \
         '--config=[The settings file, infermesh.yaml by custom.]:PATH:_files' \
         '--objects=[The folder of mesh objects (*.yaml, *.yml).]:DIR:_files -/' \
         '--objects-interval=[How often the objects folder is looked at.]:TIME: ' \
         '--shards=[Event loops that take requests.]:N: ' \
-        '--data-dir=[Where state that outlives the process is kept.]:DIR:_files -/' \
+        '--data-dir=[Reserved\: nothing is stored there yet, and the folder is not made.]:DIR:_files -/' \
         '--ready-file=[A file to write when the process takes requests\: JSON with the bound addresses and the process id.]:PATH: ' \
         '--drain-timeout=[On SIGTERM or SIGINT no new requests are taken; those in flight have this long to finish before they are cut.]:TIME: ' \
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
@@ -242,13 +242,13 @@ _infermesh() {
         '(-h --help)'{-h,--help}'[Show this help.]' \
         '--listen=[Where inference requests are taken.]:HOST\:PORT: ' \
         '--admin-listen=[Where the admin API, /metrics, /livez and /readyz are served.]:HOST\:PORT: ' \
-        '--grpc-listen=[Reserved for the gRPC services.]:HOST\:PORT: ' \
+        '--grpc-listen=[Reserved\: nothing is served there yet, and the port is not bound.]:HOST\:PORT: ' \
         '--connections-max=[Client connections open at once, over all shards.]:N: ' \
         '--config=[The settings file, infermesh.yaml by custom.]:PATH:_files' \
         '--objects=[The folder of mesh objects (*.yaml, *.yml).]:DIR:_files -/' \
         '--objects-interval=[How often the objects folder is looked at.]:TIME: ' \
         '--shards=[Event loops that take requests.]:N: ' \
-        '--data-dir=[Where state that outlives the process is kept.]:DIR:_files -/' \
+        '--data-dir=[Reserved\: nothing is stored there yet, and the folder is not made.]:DIR:_files -/' \
         '--ready-file=[A file to write when the process takes requests\: JSON with the bound addresses and the process id.]:PATH: ' \
         '--drain-timeout=[On SIGTERM or SIGINT no new requests are taken; those in flight have this long to finish before they are cut.]:TIME: ' \
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
