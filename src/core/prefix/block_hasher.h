@@ -1,8 +1,8 @@
 // BlockHasher: hashes of a prompt's blocks, each chained with all before it, from text that arrives
 // in pieces. Equal hash at index i means equal text up to the end of block i (but for a chance of
 // 2^-64 or so), which is what a prefix index needs. The cut into pieces does not matter. XXH3 (64
-// bit), seeded with the hash of the block before; not for hostile collisions: a client can only
-// confuse its own cache estimate.
+// bit) of the block, hashed with that of the block before; not for hostile collisions: a client can
+// only confuse its own cache estimate.
 //
 // One buffer of a block is kept, and hashes of at most blocks_max blocks; text after them only
 // counts.

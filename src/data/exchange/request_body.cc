@@ -29,7 +29,7 @@ RequestBody::RequestBody(const http::RequestHead& head, openai::FactsReader& fac
       decoder_(head),
       bytes_max_(bytes_max),
       announced_(head.content_length.value_or(0)) {
-  kept_.reserve(std::min(announced_, kReserveMax));
+  kept_.reserve(std::min(announced_, kReserveMax) + kReadBeyond);
 }
 
 // Bytes of a body that is refused are used up too: what is left in `input` is read as the next

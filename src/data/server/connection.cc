@@ -28,6 +28,7 @@ namespace {
 
 constexpr Duration kLingerMax =
     1s;  // after an early answer: how long the rest of a request is taken in
+constexpr std::size_t kHeadReadBytes = 8 << 10;
 constexpr std::size_t kLingerBytesMax = 4 << 20;  // and how much of it
 
 class Connection {
@@ -102,7 +103,8 @@ port::Task<bool> Connection::read_head() {
       }
     }
     if (client_.stream.may_read()) {
-      const auto read = client_.read_more(shard_.scratch);
+      // Little of a long body comes along: the rest is read to where it is kept.
+      const auto read = client_.read_more(std::span(shard_.scratch).first(kHeadReadBytes));
       if (read == ClientSide::Read::kSome) continue;
       if (read == ClientSide::Read::kGone) co_return false;
     }
