@@ -1,10 +1,12 @@
 """Routing begins before the body has ended; what the decision lacks is waited for, and no more."""
 
 import json
+import socket
 
 import pytest
 from harness import fake_engine as fe
 from harness.wait import eventually, stays
+from harness.wire import Closed
 
 MEGABYTE = 1 << 20
 
@@ -100,6 +102,21 @@ def test_an_unknown_model_is_refused_before_the_body_has_come(routed):
         answer = wire.answer()
         assert answer.status == 404 and answer.json()["error"]["code"] == "model_not_found"
         assert answer.header("connection") == "close"
+
+
+def test_a_client_that_goes_on_sending_gets_the_whole_refusal(routed):
+    mesh, engine = routed()
+    body = long_body(2 * MEGABYTE).replace(b'"model":"m"', b'"model":"nobody"')
+    with mesh.wire() as wire:
+        wire.send(head_for(len(body)) + body[:1000])
+        assert wire.socket.recv(1, socket.MSG_PEEK), "the refusal comes before the rest is sent"
+        wire.send(body[1000:])  # a router that has closed by now resets the connection here
+        answer = wire.answer()
+        assert answer.status == 404 and answer.whole
+        assert answer.json()["error"]["code"] == "model_not_found"
+        with pytest.raises(Closed) as end:
+            wire.take(1)
+        assert end.value.had == b"" and not end.value.reset
 
 
 def test_an_engine_that_refuses_early_is_heard(routed):

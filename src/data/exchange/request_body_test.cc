@@ -2,7 +2,29 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
 #include "data/stream/testing_wires.h"
+
+namespace {
+
+std::size_t largest_allocation = 0;  // of this program, since a test set it to 0
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  largest_allocation = std::max(largest_allocation, size);
+  if (void* memory = std::malloc(std::max<std::size_t>(size, 1))) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
 
 namespace infermesh::data {
 namespace {
@@ -40,6 +62,22 @@ TEST(RequestBody, RefusesWhatIsTooLargeAndSeesTheClientGo) {
   wires.far_end->close(port::CloseMode::kGraceful);
   wires.world.settle();
   EXPECT_EQ(body.pump(client, wires.scratch, 1 << 20), RequestBody::Step::kClientGone);
+}
+
+TEST(RequestBody, AnAnnouncedLengthTakesLittleMemoryUntilItsBytesCome) {
+  Wires wires;
+  ClientSide client(std::move(wires.near_end));
+  http::RequestHead head;
+  head.content_length = 60 << 20;
+  openai::FactsReader facts(Api::kChat, {});
+  largest_allocation = 0;
+  RequestBody body(head, facts, 64 << 20);
+  EXPECT_EQ(body.pump(client, wires.scratch, 1 << 20), RequestBody::Step::kNothing);
+  wires.say(R"({"model":"m",)");
+  EXPECT_EQ(body.pump(client, wires.scratch, 1 << 20), RequestBody::Step::kProgress);
+  EXPECT_EQ(body.bytes(), R"({"model":"m",)");
+  EXPECT_GT(largest_allocation, 0u) << "allocations are not counted";
+  EXPECT_LE(largest_allocation, 2u << 20);
 }
 
 }  // namespace
