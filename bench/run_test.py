@@ -12,14 +12,30 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"{name}_run", HERE / name / "run.py")
+def load(name, program="run"):
+    sys.path.insert(0, str(HERE / name))  # for what it imports beside it
+    spec = importlib.util.spec_from_file_location(f"{name}_{program}", HERE / name / f"{program}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    sys.path.pop(0)
     return module
 
 
-proxy, routing = load("proxy"), load("routing")
+proxy, routing, instructions = load("proxy"), load("routing"), load("proxy", "instructions")
+
+
+class Instructions(unittest.TestCase):
+    TEXT = """--------
+Ir
+40,000 (100.0%)  PROGRAM TOTALS
+
+10,000 (25.00%)  build/../src/wire/json/scanner.cc:infermesh::json::Scanner::next() [/tmp/infermesh]
+   100 ( 0.25%)  ???:operator new(unsigned long)
+"""
+
+    def test_lines_are_per_request_and_without_paths(self):
+        self.assertEqual(instructions.parse(self.TEXT, 100, 1.0),
+                         [(400, 100.0, "PROGRAM TOTALS"), (100, 25.0, "infermesh::json::Scanner::next()")])
 
 
 class Proxy(unittest.TestCase):

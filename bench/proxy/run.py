@@ -105,13 +105,17 @@ def nginx_proxy(folder: pathlib.Path, ports: list[int], port: int) -> subprocess
         proxy_set_header Connection ''; proxy_buffering off; }} }}""")
 
 
-def infermesh(binary: str, folder: pathlib.Path, ports: list[int], port: int, policy: str) -> subprocess.Popen:
+def infermesh_command(binary: str, folder: pathlib.Path, ports: list[int], port: int, policy: str) -> list[str]:
     command = ["taskset", "-c", "1", binary, "run", "--listen", f"127.0.0.1:{port}", "--admin-listen", "127.0.0.1:0",
                "--shards", "1", "--access-log", "off", "--default-policy", policy, "--log-level", "warn",
                "--ready-file", str(folder / "ready.json")]
     for engine in ports:
         command += ["--engine", f"http://127.0.0.1:{engine}"]
-    return subprocess.Popen(command)
+    return command
+
+
+def infermesh(binary: str, folder: pathlib.Path, ports: list[int], port: int, policy: str) -> subprocess.Popen:
+    return subprocess.Popen(infermesh_command(binary, folder, ports, port, policy))
 
 
 def write_script(folder: pathlib.Path, size: int) -> pathlib.Path:

@@ -142,16 +142,18 @@ bool is_field_content(std::string_view text) {
   // Eight bytes at a time, each word: no byte below 0x20, none equal to 0x7f. A word that fails is
   // read byte by byte, for a tab is allowed.
   constexpr std::uint64_t kOnes = ~std::uint64_t{0} / 255, kHighs = kOnes * 0x80;
-  while (text.size() >= sizeof(std::uint64_t)) {
+  const auto good_word = [](std::string_view eight) {
     std::uint64_t word;
-    std::memcpy(&word, text.data(), sizeof(word));
+    std::memcpy(&word, eight.data(), sizeof(word));
     const std::uint64_t deletes = word ^ (kOnes * 0x7f);
     const std::uint64_t suspect = ((word - kOnes * 0x20) & ~word) | ((deletes - kOnes) & ~deletes);
-    if ((suspect & kHighs) != 0 && !std::ranges::all_of(text.substr(0, 8), is_field_byte))
-      return false;
-    text.remove_prefix(sizeof(word));
+    return (suspect & kHighs) == 0 || std::ranges::all_of(eight, is_field_byte);
+  };
+  if (text.size() < 8) return std::ranges::all_of(text, is_field_byte);
+  for (std::size_t at = 0; at + 8 < text.size(); at += 8) {
+    if (!good_word(text.substr(at, 8))) return false;
   }
-  return std::ranges::all_of(text, is_field_byte);
+  return good_word(text.substr(text.size() - 8));  // may overlap the one before
 }
 
 void HeadScan::restart(std::size_t at) {

@@ -110,7 +110,7 @@ void append_status_line(std::string& out, int status, std::string_view reason) {
 }
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {
-  append_clean(out, name);
+  out += name;
   out += ": ";
   append_clean(out, value);
   out += "\r\n";

@@ -1,6 +1,7 @@
 // Appenders for HTTP/1.1 message heads and chunk framing. They write onto a string of the caller's,
 // so that a head and the first body bytes go out in one gathered write. Control characters in a
-// name, value, target or reason (which would end the line) are written as spaces.
+// value, target or reason (which would end the line) are written as spaces; a name is a token, as
+// every name that was read from a head is.
 #pragma once
 
 #include <cstdint>
