@@ -16,8 +16,9 @@ std::size_t largest_allocation = 0;  // of this program, since a test set it to 
 
 void* operator new(std::size_t size) {
   largest_allocation = std::max(largest_allocation, size);
-  if (void* memory = std::malloc(std::max<std::size_t>(size, 1))) return memory;
-  throw std::bad_alloc();
+  void* memory = std::malloc(std::max<std::size_t>(size, 1));
+  if (memory == nullptr) std::abort();
+  return memory;
 }
 void operator delete(void* memory) noexcept {
   std::free(memory);
