@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "lab/shared/connection.h"
+#include "lab/shared/text_model.h"
 #include "port/fake/world.h"
 
 namespace infermesh::lab {
@@ -69,11 +70,11 @@ class EngineServerTest : public ::testing::Test {
                     fmt::format(R"({{"messages":[{{"role":"user","content":"hello"}}]{}}})", more),
                     headers);
   }
-  double metric(std::string_view series) {
-    const std::string page = exchange("GET", "/metrics");
-    const auto at = page.find(series);
-    EXPECT_NE(at, std::string::npos) << series;
-    return at == std::string::npos ? -1 : std::stod(page.substr(at + series.size()));
+  double metric(std::string_view series) { return after(exchange("GET", "/metrics"), series); }
+  static double after(const std::string& text, std::string_view name) {
+    const auto at = text.find(name);
+    EXPECT_NE(at, std::string::npos) << name;
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size()));
   }
 
   port::fake::World world_;
@@ -143,6 +144,69 @@ TEST_F(EngineServerTest, EqualPromptsGetEqualAnswersAndHitTheCache) {
   EXPECT_THAT(first, HasSubstr("\"cached_tokens\":0"));
   EXPECT_THAT(second, HasSubstr("\"cached_tokens\":240"));
   EXPECT_EQ(metric("vllm:prefix_cache_hits_total{engine=\"0\",model_name=\"sim\"} "), 240);
+}
+
+TEST_F(EngineServerTest, AStreamTellsWhatWasCachedUntilTheCacheIsReset) {
+  serve();
+  const std::string body = fmt::format(
+      R"({{"prompt":"{}","max_tokens":2,"stream":true,"stream_options":{{"include_usage":true}}}})",
+      std::string(1000, 'x'));
+  constexpr std::string_view kCached = "\"cached_tokens\":";
+  EXPECT_EQ(after(exchange("POST", "/v1/completions", body), kCached), 0);
+  EXPECT_EQ(after(exchange("POST", "/v1/completions", body), kCached), 240);
+  EXPECT_THAT(exchange("POST", "/reset_prefix_cache"), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(after(exchange("POST", "/v1/completions", body), kCached), 0);
+}
+
+TEST_F(EngineServerTest, TheNextTurnFindsTheAnswerOfTheLastInTheCache) {
+  serve();
+  const std::string prompt(640, 'x');  // ten blocks
+  constexpr std::string_view kBody = R"({{"prompt":"{}","max_tokens":48,"ignore_eos":true}})";
+  const std::string first = exchange("POST", "/v1/completions", fmt::format(kBody, prompt));
+  const auto begin = first.find("\"text\":\"") + 8;
+  const std::string said = first.substr(begin, first.find('"', begin) - begin);
+  EXPECT_EQ(said.size(), 48 * kTokenBytes);
+  const std::string second =
+      exchange("POST", "/v1/completions", fmt::format(kBody, prompt + said + "and?"));
+  EXPECT_GE(after(second, "\"cached_tokens\":"), 160 + 32);
+}
+
+TEST_F(EngineServerTest, AnAnswerThatNothingBoundsHasItsOwnLength) {
+  EngineServerOptions options;
+  options.output_tokens_mean = 4;
+  serve(std::move(options));
+  constexpr std::string_view kMade = "\"completion_tokens\":";
+  const std::string natural = chat("");
+  EXPECT_THAT(natural, HasSubstr("\"finish_reason\":\"stop\""));
+  EXPECT_LE(after(natural, kMade), 64);
+  const std::string longer = chat(R"(,"min_tokens":100)");
+  EXPECT_EQ(after(longer, kMade), 100);
+}
+
+TEST_F(EngineServerTest, TheTimeToTheFirstTokenCountsTheWaitForAPlace) {
+  EngineServerOptions options;
+  options.profile.sequences_max = 1;
+  serve(std::move(options));
+  std::vector<std::unique_ptr<Connection>> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.push_back(connect());
+    world_.run(clients.back()->write(request("POST", "/v1/completions", "",
+                                             R"({"prompt":"x","max_tokens":50,"ignore_eos":true})"),
+                                     kNever));
+  }
+  world_.run_for(2s);
+  EXPECT_NEAR(metric("vllm:time_to_first_token_seconds_sum{engine=\"0\",model_name=\"sim\"} "),
+              0.01 + 0.51, 0.02);
+}
+
+TEST_F(EngineServerTest, ConnectionsBeyondItsLimitAreClosed) {
+  EngineServerOptions options;
+  options.connections_max = 1;
+  serve(std::move(options));
+  const auto first = connect(), second = connect();
+  read(*second, 100ms);
+  EXPECT_TRUE(second->ended());
+  EXPECT_FALSE(first->ended());
 }
 
 TEST_F(EngineServerTest, AClientThatLeavesFreesItsSlot) {
@@ -241,6 +305,9 @@ TEST_F(EngineServerTest, AFullQueueIs503) {
     world_.run_for(15ms);
   }
   EXPECT_THAT(chat(""), AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("queue is full")));
+  EXPECT_EQ(metric("vllm:admission_rejections_total{engine=\"0\",model_name=\"sim\",reason="
+                   "\"max_num_queued_reqs\"} "),
+            1);
 }
 
 TEST_F(EngineServerTest, EchoesTheRequestId) {
@@ -321,6 +388,24 @@ TEST_F(EngineServerTest, FaultsHappenOnDemand) {
   EXPECT_EQ(faulty("reset"), "");
   EXPECT_THAT(faulty("nonsense"), AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("no such fault")));
   EXPECT_EQ(metric(kRunning), 0) << "no fault leaves a request behind";
+}
+
+TEST_F(EngineServerTest, AResetBreaksTheConnectionAndACutEndsIt) {
+  serve();
+  for (const std::string stream : {"true", "false"}) {
+    for (const auto& [fault, broken] : std::vector<std::pair<std::string, bool>>{
+             {"reset", true}, {"reset=2", true}, {"cut=2", false}}) {
+      const auto connection = connect();
+      const std::string body =
+          fmt::format(R"({{"prompt":"x","max_tokens":5,"ignore_eos":true,"stream":{}}})", stream);
+      world_.run(connection->write(
+          request("POST", "/v1/completions", fmt::format("x-fault: {}\r\n", fault), body), kNever));
+      read(*connection, 1s);
+      EXPECT_TRUE(connection->ended()) << fault << stream;
+      EXPECT_EQ(connection->broken(), broken) << fault << stream;
+      EXPECT_THAT(connection->input(), Not(HasSubstr("[DONE]")));
+    }
+  }
 }
 
 TEST_F(EngineServerTest, FaultsOnWholeAnswers) {

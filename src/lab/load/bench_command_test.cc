@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "lab/engine/engine_server.h"
+#include "port/fake/scripted_server.h"
 #include "port/fake/world.h"
 
 namespace infermesh::lab {
@@ -120,6 +121,11 @@ TEST_F(BenchTest, GoodputCountsWhatMeetsTheObjectives) {
   bench({"--concurrency", "1", "--requests", "4", "--output-tokens", "5", "--slo", "tpot=5ms", "-o",
          "json"});
   EXPECT_THAT(command_->output(), HasSubstr("\"good\":0"));
+  for (const auto* missed : {"ttft=5ms", "e2e=20ms", "ttft=5ms,tpot=1s,e2e=1s"}) {
+    bench({"--concurrency", "1", "--requests", "4", "--output-tokens", "5", "--slo", missed, "-o",
+           "json"});
+    EXPECT_THAT(command_->output(), HasSubstr("\"good\":0")) << missed;
+  }
 }
 
 TEST_F(BenchTest, ErrorsAreCountedByTheirCode) {
@@ -141,9 +147,11 @@ TEST_F(BenchTest, ErrorsAreCountedByTheirCode) {
 
 TEST_F(BenchTest, ARequestThatTakesTooLongIsATimeout) {
   serve();
+  const Instant start = world_.now();
   bench({"--requests", "1", "--concurrency", "1", "--timeout", "1s", "--header", "x-fault: stall=1",
          "-o", "json"});
   EXPECT_THAT(command_->output(), HasSubstr("\"errors\":{\"timeout\":1}"));
+  EXPECT_LT(world_.now() - start, Duration(2s));
 }
 
 TEST_F(BenchTest, AServerThatIsNotThereIsAnErrorOfSetUp) {
@@ -175,6 +183,7 @@ TEST_F(BenchTest, TheWarmUpIsSentAndNotCounted) {
          "json"});
   EXPECT_NEAR(static_cast<double>(command_->report().finished()), 100, 40);
   EXPECT_GT(server_->engine().stats().finished, command_->report().finished() + 50);
+  EXPECT_NEAR(figure("requests_per_second"), 20, 6) << "of the time that is counted";
 }
 
 TEST_F(BenchTest, WholeAnswersAndCompletionsWorkToo) {
@@ -192,6 +201,52 @@ TEST_F(BenchTest, TheTableNamesWhatMatters) {
   EXPECT_THAT(command_->output(),
               AllOf(HasSubstr("4 requests in"), HasSubstr("p99"), HasSubstr("ttft"),
                     HasSubstr("goodput"), HasSubstr("100.0 % of all")));
+}
+
+TEST_F(BenchTest, SendsItsKeyAndHeadersWithEveryRequest) {
+  port::fake::ScriptedServer server(world_, "127.0.0.1", 8000);
+  server.answer("/v1/models", 200, R"({"data":[{"id":"m"}]})");
+  server.answer("/v1/chat/completions", 200, "{}");
+  auto options = parse_bench_options(std::vector<std::string>{
+      std::string(kUrl), "--requests", "1", "--no-stream", "--header", "x-team: red"});
+  options->api_key = "s3cret";
+  command_ = BenchCommand::make(std::move(*options), {}).value();
+  result_ = world_.run(command_->run(world_.loop(), nullptr), 60s);
+  ASSERT_EQ(server.requests().size(), 2u) << "the models, then the one request";
+  for (const std::string& request : server.requests()) {
+    EXPECT_THAT(request, AllOf(HasSubstr("\r\nauthorization: Bearer s3cret\r\n"),
+                               HasSubstr("\r\nx-team: red")));
+  }
+}
+
+TEST(BenchReport, CountsFromWhenARequestWasDueNotFromWhenItWasSent) {
+  BenchReport report{Slo{}};
+  BenchAnswer answer;
+  answer.token_frames = 1;
+  answer.sent = Instant(2s);
+  answer.first_token = answer.last_token = Instant(3s);
+  answer.end = Instant(4s);
+  report.add(answer, Instant(1s), true);
+  EXPECT_THAT(report.json(), AllOf(HasSubstr(R"("ttft_seconds":{"count":1,"mean":2.000000)"),
+                                   HasSubstr(R"("e2e_seconds":{"count":1,"mean":3.000000)")));
+}
+
+TEST(BenchReport, NamesTheEnginesAndTheFirstErrorWithinABound) {
+  BenchReport report{Slo{}};
+  BenchAnswer answer;
+  answer.engine = "e1";
+  report.add(answer, Instant{}, false);
+  for (int i = 0; i < 3000; ++i) {
+    BenchAnswer failed;
+    failed.error = fmt::format("http_{}", i);
+    failed.message = "no";
+    report.add(failed, Instant{}, false);
+  }
+  const std::string json = report.json();
+  EXPECT_NE(json.find("\"engines\":{\"e1\":1}"), std::string::npos);
+  EXPECT_NE(json.find("\"first_error\":\"http_0: no\""), std::string::npos);
+  EXPECT_NE(json.find("\"other\":"), std::string::npos) << "names have a bound";
+  EXPECT_EQ(report.failed(), 3000u);
 }
 
 TEST(BenchTarget, TakesUrlsAsPeopleWriteThem) {

@@ -43,6 +43,15 @@ TEST(Trace, ReadsAzureRows) {
   EXPECT_TRUE((*rows)[1].blocks.empty());
 }
 
+TEST(Trace, ARowThatIsEarlierThanTheOneBeforeItComesWithIt) {
+  const auto rows = parse_trace(
+      "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:50,1,1\n"
+      "2023-11-16 18:15:46,1,1\n2023-11-16 18:15:52,1,1\n");
+  ASSERT_TRUE(rows.has_value()) << rows.error().detail;
+  EXPECT_EQ((*rows)[1].at, Duration(0));
+  EXPECT_EQ((*rows)[2].at, Duration(2s));
+}
+
 TEST(Trace, NamesTheLineThatItCannotRead) {
   const auto mooncake = parse_trace(std::string(kMooncake) + "{\"timestamp\": 1}\n");
   ASSERT_FALSE(mooncake.has_value());
@@ -142,6 +151,15 @@ TEST(Workload, ATraceKeepsItsPrefixesAndEnds) {
   EXPECT_EQ(a.substr(0, 1024 * kTokenBytes), b.substr(0, 1024 * kTokenBytes))
       << "two shared blocks of 512";
   EXPECT_NE(a.substr(1024 * kTokenBytes, 24), b.substr(1024 * kTokenBytes, 24));
+}
+
+TEST(Workload, ABlockOfATraceIsTheSameTextInEveryRun) {
+  WorkloadOptions options;
+  options.seed = 7;
+  const auto rows = parse_trace(kMooncake).value();
+  Workload one({}, rows), other(options, rows);
+  const auto a = one.next(), b = other.next();
+  EXPECT_EQ(a->prompt_text(), b->prompt_text());
 }
 
 TEST(Workload, ATraceIsScaledInTimeAndLength) {

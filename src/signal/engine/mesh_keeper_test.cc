@@ -93,6 +93,14 @@ struct Scene {
     const Endpoint* found = endpoint(name);
     return found == nullptr ? EndpointState::kDown : found->state;
   }
+  // Both engines have had nothing to do for so long that they are seldom looked at.
+  void two_idle() {
+    two_ready();
+    for (const auto& server : servers) {
+      server->answer("/metrics", std::string(Fixture("vllm/metrics-idle.http").text()));
+    }
+    world.run_for(20s);
+  }
   void fail_requests(std::string_view name, OutcomeKind kind, int times) {
     Outcome outcome;
     outcome.endpoint = endpoint(name)->id;
@@ -160,6 +168,23 @@ TEST(MeshKeeper, GathersChangesIntoFewViews) {
   const std::size_t before = scene.told.views.size();
   scene.world.run_for(3s);
   EXPECT_EQ(scene.told.views.size(), before) << "load is not in the view";
+}
+
+TEST(MeshKeeper, ChangesThatFollowEachOtherShareAView) {
+  Scene scene;
+  scene.two_ready();
+  const std::size_t before = scene.told.views.size();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(scene.keeper->drain("e1"), DrainResult::kChanged);
+    scene.world.run_for(1ms);
+    EXPECT_EQ(scene.keeper->undrain("e1"), DrainResult::kChanged);
+    scene.world.run_for(1ms);
+  }
+  EXPECT_EQ(scene.keeper->drain("e2"), DrainResult::kChanged);
+  scene.world.run_for(30ms);
+  EXPECT_EQ(scene.state("e1"), EndpointState::kReady);
+  EXPECT_EQ(scene.state("e2"), EndpointState::kDraining);
+  EXPECT_LE(scene.told.views.size() - before, 2u);
 }
 
 TEST(MeshKeeper, RefusesBadObjectsWholeAndKeepsTheOnesBefore) {
@@ -244,12 +269,30 @@ TEST(MeshKeeper, TakesAReturningEngineBackQuickly) {
   EXPECT_EQ(scene.state("e1"), EndpointState::kReady);
 }
 
+TEST(MeshKeeper, LooksAtAnIdleEngineAsSoonAsARequestGetsNoAnswer) {
+  Scene scene;
+  scene.two_idle();
+  const std::size_t before = scene.servers[0]->asked("/metrics");
+  const std::size_t other = scene.servers[1]->asked("/metrics");
+  scene.fail_requests("e1", OutcomeKind::kReset, 1);
+  scene.world.run_for(10ms);
+  EXPECT_EQ(scene.servers[0]->asked("/metrics"), before + 1);
+  EXPECT_EQ(scene.servers[1]->asked("/metrics"), other);
+}
+
+TEST(MeshKeeper, RequestsWithoutAnAnswerMakeAnEngineSuspectWhateverItsProbesSay) {
+  Scene scene;
+  scene.two_idle();
+  scene.fail_requests("e1", OutcomeKind::kTimeout, 3);
+  scene.world.run_for(30ms);
+  EXPECT_EQ(scene.state("e1"), EndpointState::kSuspect);
+  EXPECT_EQ(scene.state("e2"), EndpointState::kReady);
+  EXPECT_TRUE(scene.told.has(EventKind::kEngineState, "engine e1 is suspect"));
+}
+
 TEST(MeshKeeper, LooksAtAnIdleEngineAsSoonAsItGetsRequests) {
   Scene scene;
-  scene.two_ready();
-  scene.servers[0]->answer("/metrics", std::string(Fixture("vllm/metrics-idle.http").text()));
-  scene.servers[1]->answer("/metrics", std::string(Fixture("vllm/metrics-idle.http").text()));
-  scene.world.run_for(20s);
+  scene.two_idle();
   const std::size_t idle = scene.servers[0]->asked("/metrics");
   scene.world.run_for(10s);
   EXPECT_LE(scene.servers[0]->asked("/metrics") - idle, 7u);
@@ -258,6 +301,7 @@ TEST(MeshKeeper, LooksAtAnIdleEngineAsSoonAsItGetsRequests) {
   scene.load.at(scene.endpoint("e1")->id).in_flight = 3;
   scene.world.run_for(2s);
   EXPECT_GE(scene.servers[0]->asked("/metrics") - before, 6u);
+  EXPECT_LE(scene.servers[0]->asked("/metrics") - before, 14u) << "what was just seen is fresh";
   EXPECT_LE(scene.servers[1]->asked("/metrics") - other, 2u);
 }
 

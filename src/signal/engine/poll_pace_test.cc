@@ -56,6 +56,16 @@ TEST(Activity, IsWorkOrAChangeOfFigures) {
   EngineReport served = idle;
   served.prompt_tokens = 9;
   EXPECT_TRUE(is_active(served, idle)) << "a request came and went between two readings";
+  EngineReport waiting = idle;
+  waiting.waiting = 1;
+  EXPECT_TRUE(is_active(waiting, waiting));
+  EngineReport generated = idle;
+  generated.generation_tokens = 1;
+  EXPECT_TRUE(is_active(generated, idle));
+  EngineReport cached = idle;
+  cached.kv_used = 0.5;
+  EXPECT_TRUE(is_active(cached, idle));
+  EXPECT_FALSE(is_active(cached, cached)) << "a full cache is no work";
 }
 
 engines::LoadReading reading(std::uint64_t work, std::optional<double> start = {}) {

@@ -204,12 +204,14 @@ TEST(Poller, NoticesARestart) {
   scene.world.run_for(1s);
   EXPECT_EQ(scene.seen.restarts, 0);
   const std::size_t versions = scene.server.asked("/version");
+  scene.answer("/v1/models", "vllm/models.http");
   scene.server.answer("/metrics", 200,
                       "vllm:num_requests_running 0\nvllm:prompt_tokens_total 0\n"
                       "process_start_time_seconds 1.8e9\n");
   scene.world.run_for(1s);
   EXPECT_EQ(scene.seen.restarts, 1);
   EXPECT_EQ(scene.server.asked("/version"), versions + 1) << "it may be another version";
+  EXPECT_EQ(scene.seen.facts.back().models->size(), 1u) << "with other models";
 }
 
 TEST(Poller, SparesABusySglangItsHealthCheck) {
