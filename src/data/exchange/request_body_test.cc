@@ -21,10 +21,10 @@ void* operator new(std::size_t size) {
   return memory;
 }
 void operator delete(void* memory) noexcept {
-  std::free(memory);
+  std::free(memory);  // NOLINT(clang-analyzer-cplusplus.NewDelete): this is the release
 }
 void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
+  std::free(memory);  // NOLINT(clang-analyzer-cplusplus.NewDelete): this is the release
 }
 
 namespace infermesh::data {
