@@ -145,7 +145,7 @@ void Attempt::compose_head() {
   head.query = exchange_.parts.head.query;
   head.authority = endpoint_.authority;
   head.api_key = endpoint_.api_key;
-  const std::string id = fmt::format("{}.{}", exchange_.parts.start.request_id, number_);
+  const std::string id = exchange_.parts.start.request_id + "." + std::to_string(number_);
   head.request_id = id;
   head.content_length = length;
   if (endpoint_.runtime == Runtime::kVllm) head.load_format = engines::kOrcaRequestValue;

@@ -288,7 +288,7 @@ void Exchange::stamp_decision_headers() {
   stamp_request_id(parts.reply, facts.api, parts.start);
   if (!parts.shard.settings.decision_headers || last_engine.empty()) return;
   parts.reply.header("x-infermesh-engine", last_engine);
-  parts.reply.header("x-infermesh-attempts", fmt::format("{}", record.attempts.size()));
+  parts.reply.header("x-infermesh-attempts", std::to_string(record.attempts.size()));
   parts.reply.header("x-infermesh-reason", last_reason);
 }
 

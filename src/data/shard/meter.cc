@@ -97,8 +97,12 @@ obs::Counter& Meter::counter(CounterId id, std::string_view first, std::string_v
 }
 
 void Meter::decided(const std::string& pool, const Decision& decision) {
-  counter(CounterId::kDecisions, pool, to_string(decision.policy), to_string(decision.reason))
-      .add();
+  auto [counter, fresh] = decisions_[pool].try_emplace({decision.policy, decision.reason});
+  if (fresh) {
+    counter->second = metrics_.counter(
+        CounterId::kDecisions, {pool, to_string(decision.policy), to_string(decision.reason)});
+  }
+  counter->second.add();
 }
 
 void Meter::retried(OutcomeKind kind) {

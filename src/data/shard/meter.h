@@ -96,6 +96,8 @@ class Meter {
   std::map<std::pair<std::string, Api>, ModelSeries, std::less<>> models_;
   std::map<std::string, Recent> recent_;  // by model; as bounded as the view's models
   std::map<std::string, obs::Histogram> queues_;
+  std::map<std::string, std::map<std::pair<PolicyKind, Reason>, obs::Counter>>
+      decisions_;  // by pool
   std::map<std::pair<obs::CounterId, std::string>, obs::Counter> counters_;
 };
 
