@@ -50,6 +50,8 @@ class Connection {
       const bool again = co_await serve_request();
       entry_.idle = true;
       if (!again) break;
+      // Who sends ahead must not keep the loop to itself.
+      if (!client_.input.empty()) co_await shard_.loop.sleep_until(shard_.loop.now() + 1ns);
     }
   }
 

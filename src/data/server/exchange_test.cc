@@ -193,6 +193,23 @@ TEST(Exchange, WritesWhatExplainNeeds) {
   EXPECT_NE(mesh.engine().requests.at(0).head.find("x-request-id: my-id.1"), std::string::npos);
 }
 
+TEST(Exchange, WhoSendsAheadGivesOthersTheirTurn) {
+  TestMesh mesh;
+  const std::string ask = "GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
+  TestClient greedy = mesh.connect(), other = mesh.connect();
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += ask;
+  greedy.send_unseen(many);
+  other.send_unseen(ask);
+  EXPECT_EQ(other.answer().status, 200);
+  int answered = 0;
+  greedy.read();
+  for (std::size_t at = 0; (at = greedy.input.find("HTTP/1.1 200", at)) != std::string::npos; ++at)
+    ++answered;
+  EXPECT_LT(answered, 50);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(greedy.answer().status, 200) << i;
+}
+
 TEST(Exchange, AsksVllmForItsLoadAndTakesWhatAnAnswerTells) {
   TestMesh mesh(2);
   mesh.endpoint(0).runtime = Runtime::kVllm;
