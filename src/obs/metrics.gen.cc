@@ -60,7 +60,7 @@ constexpr std::array<MetricInfo, kMetrics> kTable{{
      "Between two events of a stream.",
      "seconds", kItlHistogramLabels, kTokenSeconds},
     {"infermesh_queue_seconds", MetricKind::kHistogram, 3,
-     "Waiting for a free engine, of requests that were sent.",
+     "Waiting in the queue of a pool for a free engine, of all its requests; 0 of those that did not have to.",
      "seconds", kQueueHistogramLabels, kWaitSeconds},
     {"infermesh_upstream_seconds", MetricKind::kHistogram, 4,
      "Time with engines, summed over all attempts of a request: each from taking or making the connection to the end of its answer or its failure.",

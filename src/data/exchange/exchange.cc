@@ -94,6 +94,7 @@ port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> t
       shard.meter.shed(pool->spec.name, entered.error().code);
       co_return stop(entered.error());
     }
+    if (queued_since_ == kNever) queued_since_ = shard.loop.now();
     parts.waiter.phase_deadline = std::min(queue_deadline, facts.deadline);
     parts.waiter.watch_client = true;
     while (!ticket.granted() && !ticket.shed()) {
@@ -107,7 +108,6 @@ port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> t
                         {}});
       }
     }
-    record.queued = shard.loop.now() - parts.start.received;
     if (ticket.shed()) {
       shard.meter.shed(pool->spec.name, ErrorCode::kShed);
       co_return stop(
@@ -180,7 +180,9 @@ port::Task<Step<>> Exchange::run_attempts() {
   std::optional<AttemptFailure> failure;
   shard.retry_budget(*pool).on_request(shard.loop.now());
   for (std::uint32_t number = 1;; ++number) {
+    queued_since_ = kNever;
     auto decision = co_await next_decision(tried);
+    if (queued_since_ != kNever) record.queued += shard.loop.now() - queued_since_;
     if (!decision) {
       note_undecided(decision.error());
       const bool nothing_left =

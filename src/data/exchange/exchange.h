@@ -107,6 +107,7 @@ class Exchange {
   void send_keepalive();
   std::string_view session_header_value() const;
 
+  Instant queued_since_ = kNever;  // of the present wait for an engine
   Instant last_write_{};
   Instant last_content_ = kNever;
 };

@@ -68,6 +68,28 @@ TEST(Meter, TimeInTheQueueIsNotTheRoutersOwn) {
   EXPECT_NEAR(sample(mesh, "infermesh_added_seconds_sum"), 0, 0.01);
 }
 
+TEST(Meter, TheQueueIsCountedFromItsEntryAndOfThoseWhoLeaveItToo) {
+  TestMesh mesh;
+  mesh.endpoint(0).in_flight_max = 1;
+  mesh.pool().queue_timeout = 2s;
+  mesh.publish();
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    co_await wire.sleep(7s);
+    co_await wire.write(json_answer(kPlainAnswer));
+  });
+  TestClient first = mesh.connect(), slow = mesh.connect();
+  const std::string request = chat(kPlainBody);
+  const std::size_t begun = request.find('{') + 1;  // not enough to be routed
+  slow.send(request.substr(0, begun));
+  mesh.world.run_for(4s);
+  first.send(chat(kPlainBody));
+  slow.send(request.substr(begun));
+  EXPECT_EQ(slow.answer().status, 504);
+  EXPECT_NEAR(sample(mesh, "infermesh_queue_seconds_sum"), 2, 0.01) << "not the 4 s before";
+  EXPECT_EQ(first.answer().status, 200);
+  EXPECT_NEAR(sample(mesh, "infermesh_added_seconds_sum"), 0, 0.01);
+}
+
 TEST(Meter, CountsWhatIsNotLetIn) {
   TestMesh mesh;
   mesh.endpoint(0).in_flight_max = 1;
