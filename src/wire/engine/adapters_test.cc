@@ -93,9 +93,10 @@ TEST(Vllm, RefusesAPageWithoutItsMetrics) {
 
 TEST(Vllm, LeavesOutValuesThatAreNoMeasure) {
   const auto reading = load_of(kVllmAdapter, "/metrics",
-                               "vllm:num_requests_running 1e30\nvllm:num_requests_waiting NaN\n"
+                               "vllm:num_requests_running 1e30\nvllm:num_requests_running 2\n"
+                               "vllm:num_requests_waiting NaN\n"
                                "vllm:kv_cache_usage_perc +Inf\nvllm:prompt_tokens_total -4\n");
-  EXPECT_FALSE(reading.report.running);
+  EXPECT_EQ(reading.report.running, 2u);
   EXPECT_FALSE(reading.report.waiting);
   EXPECT_FALSE(reading.report.kv_used);
   EXPECT_FALSE(reading.report.prompt_tokens);
@@ -174,6 +175,13 @@ TEST(Sglang, AddsDataParallelRanksButNotTensorParallelOnes) {
                                "sglang:num_running_reqs{dp_rank=\"1\",tp_rank=\"2\"} 4\n"
                                "sglang:num_running_reqs{dp_rank=\"1\",tp_rank=\"3\"} 4\n");
   EXPECT_EQ(reading.report.running, 7u);
+}
+
+TEST(Sglang, ASampleThatIsNoCountDoesNotTakeTheOthersAlong) {
+  const auto reading = load_of(kSglangAdapter, "/metrics",
+                               "sglang:num_running_reqs 1e96\nsglang:num_running_reqs 1\n"
+                               "sglang:num_running_reqs{dp_rank=\"1\"} 2\n");
+  EXPECT_EQ(reading.report.running, 3u);
 }
 
 TEST(Sglang, ReadsIdentityModelsAndHealth) {

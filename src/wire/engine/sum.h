@@ -1,12 +1,11 @@
 // Adding up the samples of one metric over the ranks of an engine: counts are sums over
-// data-parallel ranks, fractions maxima. Absent stays absent; NaN, infinite and negative samples
-// are left out.
+// data-parallel ranks, fractions maxima. Absent stays absent; NaN, infinite and negative samples,
+// and such as no count can be, are left out.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <optional>
 #include <string_view>
 
@@ -16,7 +15,7 @@
 namespace infermesh::engines {
 
 inline bool is_measure(double value) {
-  return std::isfinite(value) && value >= 0;
+  return value >= 0 && value < 0x1p53;  // false for NaN; beyond it doubles do not count by one
 }
 
 class Sum {
