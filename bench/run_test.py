@@ -38,6 +38,13 @@ Ir
                          [(400, 100.0, "PROGRAM TOTALS"), (100, 25.0, "infermesh::json::Scanner::next()")])
 
 
+class Ready(unittest.TestCase):
+    def test_an_engine_is_ready_when_its_load_was_read_a_few_times(self):
+        metrics = ('infermesh_polls_total{engine="e1",result="ok"} 3\ninfermesh_polls_total{engine="e2",result="ok"} 2\n'
+                   'infermesh_polls_total{engine="e3",result="failed"} 9\n')
+        self.assertEqual(routing.looked_at_often(metrics), ["e1"])
+
+
 class Proxy(unittest.TestCase):
     def test_requests_are_read_off_what_wrk_prints(self):
         self.assertEqual(proxy.requests_of("Running 2s test\n  41207 requests in 2.00s, 9.1MB read\n"), 41207)

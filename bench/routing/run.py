@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -97,6 +98,12 @@ class Processes:
         return process
 
 
+def looked_at_often(metrics, least=3):
+    """The engines whose load the router has read a few times."""
+    reads = re.findall(r'^infermesh_polls_total\{engine="([^"]+)",result="ok"\} (\d+)', metrics, re.MULTILINE)
+    return [engine for engine, count in reads if int(count) >= least]
+
+
 def wait_for_file(path, process, what, seconds=20):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -158,8 +165,7 @@ class Mesh:
             if status == 200 and get(self.admin + "/readyz")[0] == 200 and get(self.url + "/v1/models")[0] == 200:
                 ready = [line for line in text.splitlines()
                          if line.startswith("infermesh_engine_state{") and 'state="ready"' in line and line.endswith(" 1")]
-                if len(ready) == len(self.urls):
-                    time.sleep(1.5)  # every engine has been polled a few times
+                if len(ready) == len(self.urls) == len(looked_at_often(text)):
                     return
             time.sleep(0.05)
         raise SystemExit("the router did not find every engine ready within 20 s; see its log in bench-routing")

@@ -3,15 +3,11 @@
 // ends.
 #pragma once
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <functional>
 #include <list>
 #include <utility>
 
 #include "base/assert.h"
-#include "port/task.h"
+#include "port/suspend.h"
 
 namespace infermesh::io {
 
@@ -45,7 +41,7 @@ class Parking {
 
  private:
   struct Wait {
-    std::move_only_function<void()> resume;
+    port::Resume resume;
     Spot* spot;
   };
   std::list<Wait> waits_;
@@ -63,18 +59,11 @@ inline void Parking::Spot::set() {
 
 inline port::Task<void> Parking::Spot::wait() {
   if (std::exchange(set_, false)) co_return;
-  constexpr boost::asio::use_awaitable_t<port::Executor> kToken{};
-  co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<port::Executor>&, void()>(
-      [this](auto handler) {
-        IM_ASSERT(!waiting_);
-        auto resume = [held = std::move(handler)]() mutable {
-          auto executor = boost::asio::get_associated_executor(held);
-          boost::asio::post(executor, std::move(held));
-        };
-        wait_ = parking_.waits_.insert(parking_.waits_.end(), Wait{std::move(resume), this});
-        waiting_ = true;
-      },
-      kToken);
+  co_await port::suspend([this](port::Resume resume) {
+    IM_ASSERT(!waiting_);
+    wait_ = parking_.waits_.insert(parking_.waits_.end(), Wait{std::move(resume), this});
+    waiting_ = true;
+  });
 }
 
 inline void Parking::clear() {

@@ -40,8 +40,7 @@ SocketStream::SocketStream(Reactor& reactor, int fd) : reactor_(reactor), fd_(fd
 }
 
 SocketStream::~SocketStream() {
-  if (gone_ != nullptr) *gone_ = true;
-  on_readable_ = on_writable_ = nullptr;
+  read_.waiting = write_.waiting = nullptr;
   close(CloseMode::kGraceful);
   reactor_.forget(*this);
 }
@@ -51,12 +50,12 @@ IoResult SocketStream::try_read(std::span<char> into) {
   const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
   if (got < 0) {
     if (!would_block()) return {IoStatus::kError, 0};
-    may_read_ = false;
+    read_.ready = false;
     return {IoStatus::kWouldBlock, 0};
   }
   if (got == 0) return {into.empty() ? IoStatus::kOk : IoStatus::kEnd, 0};
   // A read that does not fill its buffer has taken all there was; what comes later is told anew.
-  if (static_cast<std::size_t>(got) < into.size()) may_read_ = ended_;
+  if (static_cast<std::size_t>(got) < into.size()) read_.ready = ended_;
   return {IoStatus::kOk, static_cast<std::size_t>(got)};
 }
 
@@ -74,65 +73,62 @@ IoResult SocketStream::try_write(std::span<const std::string_view> pieces) {
   const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
   if (sent >= 0) return {IoStatus::kOk, static_cast<std::size_t>(sent)};
   if (!would_block()) return {IoStatus::kError, 0};
-  may_write_ = false;
+  write_.ready = false;
   return {IoStatus::kWouldBlock, 0};
 }
 
 // What was told before the wait began counts. Nothing is called back from within.
+void SocketStream::when(Side& side, Callback callback) {
+  side.waiting = std::move(callback);
+  side.cancelled = fd_ < 0;
+  if (side.due()) reactor_.defer(*this);
+}
+
 void SocketStream::when_readable(Callback callback) {
-  on_readable_ = std::move(callback);
-  if (may_read_ || fd_ < 0) reactor_.defer(*this);
+  when(read_, std::move(callback));
 }
 
 void SocketStream::when_writable(Callback callback) {
-  on_writable_ = std::move(callback);
-  if (may_write_ || fd_ < 0) reactor_.defer(*this);
+  when(write_, std::move(callback));
 }
 
+// One callback a call, the last thing that it does: it may destroy the stream.
 void SocketStream::on_ready(std::uint32_t events) {
   if ((events & kEnded) != 0) ended_ = true;
-  if ((events & (EPOLLIN | kEnded)) != 0) may_read_ = true;
-  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) may_write_ = true;
-  const bool cancelled = std::exchange(cancelled_, false) || fd_ < 0;
-  const IoStatus status = cancelled ? IoStatus::kCancelled : IoStatus::kOk;
-  bool gone = false;
-  gone_ = &gone;
-  if (on_readable_ && (may_read_ || cancelled)) std::exchange(on_readable_, nullptr)(status);
-  if (gone) return;
-  if (on_writable_ && (may_write_ || cancelled)) std::exchange(on_writable_, nullptr)(status);
-  if (!gone) gone_ = nullptr;
+  if ((events & (EPOLLIN | kEnded)) != 0) read_.ready = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) write_.ready = true;
+  Side& side = read_.due() ? read_ : write_;
+  if (!side.due()) return;
+  if (read_.due() && write_.due()) reactor_.defer(*this);
+  const IoStatus status =
+      std::exchange(side.cancelled, false) ? IoStatus::kCancelled : IoStatus::kOk;
+  std::exchange(side.waiting, nullptr)(status);
+}
+
+port::Task<IoStatus> SocketStream::until(Side& side) {
+  if (fd_ < 0) co_return IoStatus::kError;
+  if (side.ready) co_return IoStatus::kOk;
+  Parking::Spot wake(reactor_.parking());
+  IoStatus status = IoStatus::kOk;
+  side.waiting = [&wake, &status](IoStatus told) {
+    status = told;
+    wake.set();
+  };
+  co_await wake.wait();
+  co_return status;
 }
 
 port::Task<IoStatus> SocketStream::readable() {
-  if (fd_ < 0) co_return IoStatus::kError;
-  if (may_read_) co_return IoStatus::kOk;
-  Parking::Spot wake(reactor_.parking());
-  IoStatus status = IoStatus::kOk;
-  on_readable_ = [&wake, &status](IoStatus told) {
-    status = told;
-    wake.set();
-  };
-  co_await wake.wait();
-  co_return status;
+  return until(read_);
 }
 
 port::Task<IoStatus> SocketStream::writable() {
-  if (fd_ < 0) co_return IoStatus::kError;
-  if (may_write_) co_return IoStatus::kOk;
-  Parking::Spot wake(reactor_.parking());
-  IoStatus status = IoStatus::kOk;
-  on_writable_ = [&wake, &status](IoStatus told) {
-    status = told;
-    wake.set();
-  };
-  co_await wake.wait();
-  co_return status;
+  return until(write_);
 }
 
 void SocketStream::cancel() {
-  if (!on_readable_ && !on_writable_) return;
-  cancelled_ = true;
-  reactor_.defer(*this);
+  for (Side* side : {&read_, &write_}) side->cancelled = side->waiting != nullptr;
+  if (read_.due() || write_.due()) reactor_.defer(*this);
 }
 
 void SocketStream::close(CloseMode mode) {

@@ -29,17 +29,23 @@ class SocketStream final : public port::Stream, private Reactor::Watcher {
 
  private:
   using Callback = std::function<void(port::IoStatus)>;
+  struct Side {  // one direction
+    bool ready =
+        false;  // since the last read that emptied the socket, the last write that filled it
+    bool cancelled = false;
+    Callback waiting;
+
+    bool due() const { return waiting && (ready || cancelled); }
+  };
   void on_ready(std::uint32_t events) override;
+  void when(Side& side, Callback callback);
+  port::Task<port::IoStatus> until(Side& side);
   void release();
 
   Reactor& reactor_;
   int fd_;
-  bool may_read_ = false;   // since the last read that emptied the socket
-  bool may_write_ = false;  // since the last write that filled it
-  bool ended_ = false;      // FIN or an error has come: reading never waits any more
-  bool cancelled_ = false;
-  bool* gone_ = nullptr;  // set by the destructor while on_ready() runs
-  Callback on_readable_, on_writable_;
+  bool ended_ = false;  // FIN or an error has come: reading never waits any more
+  Side read_, write_;
 };
 
 }  // namespace infermesh::io

@@ -3,14 +3,10 @@
 // callback may wake a coroutine that destroys it.
 #pragma once
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <functional>
 #include <utility>
 
 #include "base/assert.h"
-#include "port/task.h"
+#include "port/suspend.h"
 
 namespace infermesh::port {
 
@@ -26,20 +22,14 @@ class Wakeup {
 
   Task<void> wait() {
     if (std::exchange(set_, false)) co_return;
-    co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<Executor>&, void()>(
-        [this](auto handler) {
-          IM_ASSERT(!resume_);
-          resume_ = [held = std::move(handler)]() mutable {
-            auto executor = boost::asio::get_associated_executor(held);
-            boost::asio::post(executor, std::move(held));
-          };
-        },
-        kToken);
+    co_await suspend([this](Resume resume) {
+      IM_ASSERT(!resume_);
+      resume_ = std::move(resume);
+    });
   }
 
  private:
-  static constexpr boost::asio::use_awaitable_t<Executor> kToken{};
-  std::move_only_function<void()> resume_;
+  Resume resume_;
   bool set_ = false;
 };
 

@@ -79,6 +79,13 @@ class Attempt {
   std::string error_;
 };
 
+// Why a relay cannot go on.
+struct RelayFault {
+  OutcomeKind kind;
+  ErrorCode code;
+  std::string text;
+};
+
 // The relays. They end the reply, or answer a failure while nothing has been sent.
 port::Task<Step<std::optional<AttemptFailure>>> relay_stream(Attempt& attempt);
 port::Task<Step<std::optional<AttemptFailure>>> relay_plain(Attempt& attempt);

@@ -308,10 +308,6 @@ void Exchange::send_keepalive() {
   note_client_write();
 }
 
-Subject Exchange::subject() const {
-  return {facts.api, parts.head.method, parts.head.path, facts.model};
-}
-
 void Exchange::end_with(const Stop& why) {
   Reply& reply = parts.reply;
   if (why.kind == Stop::Kind::kClientGone) {

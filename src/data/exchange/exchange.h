@@ -14,6 +14,7 @@
 
 #include "core/model/decision.h"
 #include "data/exchange/errors.h"
+#include "data/exchange/head_facts.h"
 #include "data/exchange/request.h"
 #include "data/exchange/request_body.h"
 #include "wire/openai/error_body.h"
@@ -69,7 +70,6 @@ class Exchange {
   void refresh_facts();
   void note_content();  // an event with a part of the answer has come
   void stamp_decision_headers();
-  Subject subject() const;
   void note_names(const Decision& decision);  // of the engines it speaks of, for explain
 
   ExchangeParts parts;
@@ -105,8 +105,8 @@ class Exchange {
   void finish_record();
   void await_first_event();  // of a stream: with keep-alives
   void send_keepalive();
-  std::string_view session_header_value() const;
 
+  HeadFacts head_facts_;
   Instant queued_since_ = kNever;  // of the present wait for an engine
   Instant last_write_{};
   Instant last_content_ = kNever;

@@ -42,8 +42,8 @@ std::optional<Priority> parse_priority(std::string_view text) {
 
 }  // namespace
 
-Result<void> read_head_facts(const http::Headers& headers, Instant received, RequestFacts& facts) {
-  facts.deadline = kNever;
+Result<HeadFacts> read_head_facts(const http::Headers& headers, Instant received) {
+  HeadFacts facts;
   const auto own = duration_of(headers, "x-infermesh-timeout-ms", 1ms);
   if (!own) return std::unexpected(own.error());
   const auto stainless = duration_of(headers, "x-stainless-read-timeout", 1s);
@@ -51,16 +51,15 @@ Result<void> read_head_facts(const http::Headers& headers, Instant received, Req
   if (*own) facts.deadline = std::min(facts.deadline, received + **own);
   if (*stainless) facts.deadline = std::min(facts.deadline, received + **stainless);
   if (const auto given = http::find(headers, "x-infermesh-priority")) {
-    const auto priority = parse_priority(trim(*given));
-    if (!priority) {
+    facts.priority = parse_priority(trim(*given));
+    if (!facts.priority) {
       return fail(ErrorCode::kInvalidField,
                   fmt::format("x-infermesh-priority is \"{}\"; it takes low, normal or high.",
                               trim(*given).substr(0, 64)),
                   "x-infermesh-priority");
     }
-    facts.priority = *priority;
   }
-  return {};
+  return facts;
 }
 
 std::uint64_t session_of(const http::Headers& headers, const RoutingPolicyObject& policy,

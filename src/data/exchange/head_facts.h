@@ -3,6 +3,8 @@
 // it.
 #pragma once
 
+#include <optional>
+
 #include "base/result.h"
 #include "core/model/objects.h"
 #include "core/model/request_facts.h"
@@ -11,10 +13,13 @@
 
 namespace infermesh::data {
 
-// Sets deadline (from `received` on) and priority. Headers: x-infermesh-timeout-ms,
-// x-stainless-read-timeout (seconds, the official clients send it), x-infermesh-priority (low,
-// normal, high; it wins over the body's service_tier).
-Result<void> read_head_facts(const http::Headers& headers, Instant received, RequestFacts& facts);
+// Headers: x-infermesh-timeout-ms, x-stainless-read-timeout (seconds, the official clients send
+// it), x-infermesh-priority (low, normal, high; it wins over the body's service_tier).
+struct HeadFacts {
+  Instant deadline = kNever;
+  std::optional<Priority> priority;
+};
+Result<HeadFacts> read_head_facts(const http::Headers& headers, Instant received);
 
 // The session key that the policy's header gives, or its field of the body as far as that has been
 // read; 0: none.

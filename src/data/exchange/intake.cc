@@ -36,10 +36,11 @@ Step<> Exchange::check_head() {
          {}});
   }
   // A deadline of the client's is known from here on, and a wrong one is not worth a body.
-  const auto read = read_head_facts(parts.head.headers, parts.start.received, facts);
-  if (!read) return stop(read.error());
+  auto read = read_head_facts(parts.head.headers, parts.start.received);
+  if (!read) return stop(std::move(read).error());
+  head_facts_ = *read;
   parts.waiter.total_deadline =
-      std::min(facts.deadline, parts.start.received + parts.shard.settings.total_timeout);
+      std::min(head_facts_.deadline, parts.start.received + parts.shard.settings.total_timeout);
   const bool welcome = body.announced() <= parts.shard.settings.body_bytes_max;
   if (parts.head.expect_continue && !body.complete() && welcome) {
     parts.client.out.write(http::kContinue);
@@ -80,8 +81,8 @@ port::Task<Step<>> Exchange::intake() {
   intake_time = parts.shard.loop.now() - parts.start.received;
   facts = reader.facts();
   if (body.announced() > 0) facts.body_bytes = Bytes(static_cast<std::int64_t>(body.announced()));
-  const auto read = data::read_head_facts(parts.head.headers, parts.start.received, facts);
-  if (!read) co_return stop(read.error());
+  facts.deadline = head_facts_.deadline;
+  facts.priority = head_facts_.priority.value_or(facts.priority);
   co_return Step<>{};
 }
 

@@ -98,12 +98,6 @@ class PlainRelay {
   }
 
  private:
-  struct Trouble {
-    OutcomeKind kind;
-    ErrorCode code;
-    std::string text;
-  };
-
   void pass_on(std::string_view payload) {
     attempt_.note_first_byte();
     if (!x_.parts.reply.begun()) begin_reply(attempt_);
@@ -127,7 +121,7 @@ class PlainRelay {
     x_.parts.reply.finish();
   }
 
-  Trouble truncated() const {
+  RelayFault truncated() const {
     const bool begun = x_.parts.reply.head_sent();
     return {begun ? OutcomeKind::kTruncated : OutcomeKind::kReset,
             begun ? ErrorCode::kStreamTruncated : ErrorCode::kUpstreamReset,
@@ -135,7 +129,7 @@ class PlainRelay {
   }
 
   // Before the first byte another engine may be tried; after it the answer can only be broken off.
-  Step<Failure> give_up(Trouble trouble) {
+  Step<Failure> give_up(RelayFault trouble) {
     auto failure = attempt_.fail_with(trouble.kind, trouble.code, std::move(trouble.text));
     if (x_.parts.reply.head_sent()) return stop(std::move(failure.error));
     return Failure(std::move(failure));

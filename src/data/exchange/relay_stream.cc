@@ -63,22 +63,16 @@ class StreamRelay {
   }
 
  private:
-  struct Trouble {
-    OutcomeKind kind;
-    ErrorCode code;
-    std::string text;
-  };
-
   // Looks at the events that these bytes complete and sends on what is to be sent, in one write.
-  std::optional<Trouble> take(std::string_view payload) {
+  std::optional<RelayFault> take(std::string_view payload) {
     splitter_.push(payload);
     std::string batch;
-    std::optional<Trouble> trouble;
+    std::optional<RelayFault> trouble;
     while (!trouble && !inspector_.ended()) {
       const auto event = splitter_.next();
       if (!event) {
-        trouble = Trouble{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
-                          event.error().detail};
+        trouble = RelayFault{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
+                             event.error().detail};
         break;
       }
       if (!*event) break;
@@ -96,7 +90,7 @@ class StreamRelay {
     return trouble;
   }
 
-  std::optional<Trouble> judge(const http::SseEvent& event, std::string& batch) {
+  std::optional<RelayFault> judge(const http::SseEvent& event, std::string& batch) {
     // An engine's own keep-alives prove that its connection lives, no more; the client gets ours.
     if (event.is_comment_only || !event.has_data) return std::nullopt;
     attempt_.note_first_byte();
@@ -110,11 +104,11 @@ class StreamRelay {
       case StreamAction::kDrop:
         return std::nullopt;
       case StreamAction::kError:
-        return Trouble{OutcomeKind::kTruncated, ErrorCode::kUpstreamError,
-                       inspector_.error() ? inspector_.error()->message : "sent an error"};
+        return RelayFault{OutcomeKind::kTruncated, ErrorCode::kUpstreamError,
+                          inspector_.error() ? inspector_.error()->message : "sent an error"};
       case StreamAction::kBad:
-        return Trouble{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
-                       "sent an event that is not JSON"};
+        return RelayFault{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
+                          "sent an event that is not JSON"};
     }
     return std::nullopt;
   }
@@ -168,7 +162,7 @@ class StreamRelay {
 
   // Before the first event another engine may be tried, or the client gets a plain error; after it,
   // an error in-band.
-  Step<Failure> give_up(Trouble trouble) {
+  Step<Failure> give_up(RelayFault trouble) {
     note_usage();
     const auto& said = inspector_.error();
     const bool theirs = said && said->status >= 400 && said->status < 500 && said->status != 429;

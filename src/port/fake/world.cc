@@ -1,9 +1,7 @@
 #include "port/fake/world.h"
 
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <utility>
 
@@ -105,14 +103,7 @@ bool World::run_until(const std::function<bool()>& done, Duration limit) {
 }
 
 Task<void> World::park(Ticket ticket) {
-  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>&, void()>(
-      [this, ticket](auto handler) {
-        parked_.emplace(ticket, [held = std::move(handler)]() mutable {
-          auto executor = asio::get_associated_executor(held);
-          asio::post(executor, std::move(held));
-        });
-      },
-      asio::use_awaitable_t<Executor>{});
+  co_await suspend([this, ticket](Resume resume) { parked_.emplace(ticket, std::move(resume)); });
 }
 
 void World::unpark(Ticket ticket) {

@@ -20,6 +20,7 @@
 #include "base/rng.h"
 #include "port/fake/network.h"
 #include "port/loop.h"
+#include "port/suspend.h"
 #include "port/timer_queue.h"
 
 namespace infermesh::port::fake {
@@ -63,7 +64,7 @@ class World {
   TimerQueue timers_;
   Network network_;
   std::vector<std::unique_ptr<Loop>> loops_;
-  std::map<Ticket, std::move_only_function<void()>> parked_;
+  std::map<Ticket, Resume> parked_;
   Ticket tickets_ = 0;
   boost::asio::io_context context_{1};
 };
