@@ -50,6 +50,7 @@ build() {
   read -ra ninja <<<"${NINJA:-ninja}"
   if [[ ! -f build/$preset/build.ninja ]]; then
     run_quiet "configure $preset" cmake --preset "$preset" || return
+    printf '%s   build %s: the first takes some minutes%s\n' "$dim" "$preset" "$off"
   fi
   if [[ -n ${V:-} ]]; then arguments+=(-v); elif [[ ! -t 1 ]]; then arguments+=(--quiet); fi
   [[ -n ${JOBS:-} ]] && arguments+=(-j "$JOBS")
