@@ -13,7 +13,7 @@ std::string models_of(const Endpoint& endpoint) {
 }
 
 std::string line_of(const Endpoint& endpoint) {
-  std::string kind(to_string(endpoint.runtime));
+  std::string kind(endpoint.runtime_name());
   if (!endpoint.version.empty()) kind += " " + endpoint.version;
   return fmt::format("  {:<9} {:<18} {:<21} {:<18} {}\n", "engine", kind.substr(0, 18),
                      endpoint.authority, models_of(endpoint), to_string(endpoint.state));

@@ -13,6 +13,7 @@ enum class ErrorCode : std::uint8_t {
   kBadRequest,
   kHeaderTooLarge,
   kModelNotFound,
+  kApiNotServed,
   kUnknownPath,
   kMethodNotAllowed,
   kRequestTimeout,
@@ -58,7 +59,7 @@ struct ErrorInfo {
   std::string_view next;
 };
 
-constexpr std::size_t kErrorCodes = 35;
+constexpr std::size_t kErrorCodes = 36;
 
 const ErrorInfo& error_info(ErrorCode code);
 

@@ -15,13 +15,14 @@ struct Phrase {
   std::string_view phrase;
 };
 
-constexpr std::array<Phrase, 6> kRejections{{
+constexpr std::array<Phrase, 7> kRejections{{
     {"not_ready", "not ready"},
     {"draining", "draining"},
     {"ejected", "ejected"},
     {"tried", "just failed"},
     {"full", "at its in-flight limit"},
     {"too_long", "the prompt does not fit"},
+    {"api", "does not serve this route"},
 }};
 
 constexpr std::array<Phrase, 8> kReasons{{
@@ -72,7 +73,8 @@ bool is_chosen(const json::value& decision, const json::value& candidate) {
 std::string obstacle(const json::value& candidate) {
   const auto rejection = text(candidate, "rejection");
   std::string out(phrase_of(kRejections, rejection));
-  if (rejection == "tried" || rejection == "full" || rejection == "too_long") return out;
+  if (rejection == "tried" || rejection == "full" || rejection == "too_long" || rejection == "api")
+    return out;
   if (rejection == "not_ready") out = text(candidate, "state");
   if (const auto since = number(candidate, "out_for_ms")) out += " for " + age(since);
   if (const auto why = text(candidate, "out_reason"); !why.empty()) out += ": " + why;

@@ -6,7 +6,37 @@ namespace {
 constexpr std::array<std::string_view, kApis> kApiNames{
     "chat",   "completions", "embeddings", "responses", "messages",
     "rerank", "score",       "classify",   "tokenize",  "detokenize"};
-constexpr std::array<std::string_view, 4> kRuntimeNames{"openai", "vllm", "sglang", "llamacpp"};
+
+// What a server of unknown make may speak, and what the LLM engines do.
+constexpr ApiSet kOpenaiFamily{Api::kChat,     Api::kCompletions, Api::kEmbeddings, Api::kResponses,
+                               Api::kMessages, Api::kRerank,      Api::kScore,      Api::kClassify,
+                               Api::kTokenize, Api::kDetokenize};
+
+struct RuntimeRow {
+  std::string_view name;
+  ApiSet apis;
+};
+
+// By Runtime. A new route is added to the rows of those who serve it.
+constexpr std::array<RuntimeRow, kRuntimes> kRuntimeRows{{
+    {"openai", kOpenaiFamily},
+    {"vllm", kOpenaiFamily},
+    {"sglang", kOpenaiFamily},
+    {"llamacpp", kOpenaiFamily},
+    {"tgi", {Api::kChat, Api::kCompletions}},
+    {"ollama", {Api::kChat, Api::kCompletions, Api::kEmbeddings, Api::kResponses, Api::kMessages}},
+    {"triton", {}},
+    {"mlserver", {}},
+    {"infinity", {Api::kEmbeddings, Api::kRerank, Api::kClassify}},
+    {"tensorflow_serving", {}},
+    {"torchserve", {}},
+    {"openvino", {Api::kChat, Api::kCompletions, Api::kEmbeddings, Api::kResponses, Api::kRerank}},
+    {"described", kOpenaiFamily},
+}};
+
+const RuntimeRow& row_of(Runtime runtime) {
+  return kRuntimeRows[static_cast<std::size_t>(runtime)];
+}
 
 }  // namespace
 
@@ -14,15 +44,37 @@ std::string_view to_string(Api api) {
   return kApiNames[static_cast<std::size_t>(api)];
 }
 
+std::optional<Api> parse_api(std::string_view name) {
+  for (std::size_t i = 0; i < kApis; ++i) {
+    if (kApiNames[i] == name) return static_cast<Api>(i);
+  }
+  return std::nullopt;
+}
+
+std::string to_string(ApiSet apis) {
+  std::string text;
+  for (std::size_t i = 0; i < kApis; ++i) {
+    if (!apis.contains(static_cast<Api>(i))) continue;
+    if (!text.empty()) text += ", ";
+    text += kApiNames[i];
+  }
+  return text;
+}
+
 std::string_view to_string(Runtime runtime) {
-  return kRuntimeNames[static_cast<std::size_t>(runtime)];
+  return row_of(runtime).name;
 }
 
 std::optional<Runtime> parse_runtime(std::string_view name) {
-  for (std::size_t i = 0; i < kRuntimeNames.size(); ++i) {
-    if (kRuntimeNames[i] == name) return static_cast<Runtime>(i);
+  for (std::size_t i = 0; i < kRuntimes; ++i) {
+    const auto runtime = static_cast<Runtime>(i);
+    if (runtime != Runtime::kDescribed && kRuntimeRows[i].name == name) return runtime;
   }
   return std::nullopt;
+}
+
+ApiSet apis_of(Runtime runtime) {
+  return row_of(runtime).apis;
 }
 
 }  // namespace infermesh

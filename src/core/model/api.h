@@ -1,9 +1,12 @@
-// The inference routes that the router serves, and the runtimes it knows.
+// The inference routes that the router serves, the runtimes it knows, and which runtime serves
+// which routes.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace infermesh {
@@ -25,10 +28,54 @@ enum class Api : std::uint8_t {
 constexpr std::size_t kApis = 10;
 
 std::string_view to_string(Api api);  // "chat", "completions", ... also the metric label
+std::optional<Api> parse_api(std::string_view name);
 
-enum class Runtime : std::uint8_t { kOpenai, kVllm, kSglang, kLlamacpp };
+// A set of route families.
+class ApiSet {
+ public:
+  constexpr ApiSet() = default;
+  constexpr ApiSet(std::initializer_list<Api> apis) {
+    for (const Api api : apis) add(api);
+  }
 
-std::string_view to_string(Runtime runtime);  // "openai", "vllm", "sglang", "llamacpp"
-std::optional<Runtime> parse_runtime(std::string_view name);
+  constexpr void add(Api api) { bits_ |= bit(api); }
+  constexpr bool contains(Api api) const { return (bits_ & bit(api)) != 0; }
+  constexpr bool empty() const { return bits_ == 0; }
+  constexpr ApiSet operator|(ApiSet other) const { return ApiSet(bits_ | other.bits_); }
+  bool operator==(const ApiSet&) const = default;
+
+ private:
+  static_assert(kApis <= 64);
+  constexpr explicit ApiSet(std::uint64_t bits) : bits_(bits) {}
+  static constexpr std::uint64_t bit(Api api) {
+    return std::uint64_t{1} << static_cast<unsigned>(api);
+  }
+  std::uint64_t bits_ = 0;
+};
+
+std::string to_string(ApiSet apis);  // "chat, completions"; empty when none
+
+// The software of an engine. Its adapter is in wire/engine.
+enum class Runtime : std::uint8_t {
+  kOpenai,  // any other server that speaks OpenAI's API
+  kVllm,
+  kSglang,
+  kLlamacpp,
+  kTgi,
+  kOllama,
+  kTriton,
+  kMlserver,
+  kInfinity,
+  kTensorflowServing,
+  kTorchserve,
+  kOpenvino,
+  kDescribed,  // by a Runtime object
+};
+constexpr std::size_t kRuntimes = 13;
+
+std::string_view to_string(Runtime runtime);  // "openai", "vllm", ... as configuration names it
+std::optional<Runtime> parse_runtime(std::string_view name);  // of those built in
+// What can be asked of an engine of this runtime unless its object says otherwise.
+ApiSet apis_of(Runtime runtime);
 
 }  // namespace infermesh

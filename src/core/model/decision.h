@@ -24,6 +24,7 @@ enum class Rejection : std::uint8_t {
   kTried,    // this request already failed there
   kFull,     // in flight at its limit
   kTooLong,  // the prompt does not fit its context
+  kApi,      // it does not serve what is asked
 };
 std::string_view to_string(Rejection rejection);
 

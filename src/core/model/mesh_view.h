@@ -42,7 +42,9 @@ struct Endpoint {
   std::uint16_t port = 0;
   std::string authority;  // host:port, the Host header
   Runtime runtime = Runtime::kOpenai;
-  std::string version;  // runtime's own, empty when unknown
+  std::string described_by;                 // the Runtime object's name; empty: built in
+  ApiSet apis = apis_of(Runtime::kOpenai);  // what may be asked of it
+  std::string version;                      // runtime's own, empty when unknown
   EndpointState state = EndpointState::kJoining;
   std::string state_reason;  // why it is not ready, one sentence
   Instant state_since{};
@@ -52,6 +54,10 @@ struct Endpoint {
   std::uint32_t in_flight_max = 256;  // requests the router sends at once
   std::uint32_t weight = 100;
   std::string api_key;  // sent upstream as a bearer token; never shown
+
+  std::string_view runtime_name() const {
+    return described_by.empty() ? to_string(runtime) : described_by;
+  }
 };
 
 // An engine that the breaker or outlier detection took out for one model.

@@ -22,8 +22,8 @@ constexpr std::array<std::string_view, kPolicyKinds> kPolicyNames{
     "power_of_two",     "session",     "prefix_affinity"};
 constexpr std::array<std::string_view, 5> kStateNames{"joining", "ready", "suspect", "down",
                                                       "draining"};
-constexpr std::array<std::string_view, 7> kRejectionNames{
-    "none", "not_ready", "draining", "ejected", "tried", "full", "too_long"};
+constexpr std::array<std::string_view, 8> kRejectionNames{
+    "none", "not_ready", "draining", "ejected", "tried", "full", "too_long", "api"};
 constexpr std::array<std::string_view, 9> kReasonNames{"none",         "only_one",      "policy",
                                                        "least_loaded", "prefix_cached", "fastest",
                                                        "session",      "fallback",      "trial"};

@@ -62,6 +62,7 @@ class Collector {
     IM_TRY(set_address(engine.endpoint, object.name, object.url));
     add_facts(engine.endpoint, facts);
     if (object.runtime) engine.endpoint.runtime = *object.runtime;
+    engine.endpoint.apis = apis_of(engine.endpoint.runtime);
     if (!object.models.empty()) {
       engine.endpoint.models = models_by_object(object, facts, engine.endpoint.runtime);
     }
@@ -109,6 +110,7 @@ class Collector {
       return;
     }
     if (facts->runtime) endpoint.runtime = *facts->runtime;
+    endpoint.apis = apis_of(endpoint.runtime);
     endpoint.version = facts->version;
     endpoint.concurrency_max = facts->concurrency_max;
     endpoint.state = facts->state;

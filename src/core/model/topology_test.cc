@@ -7,6 +7,20 @@
 namespace infermesh {
 namespace {
 
+TEST(Apis, NamesReadBackAndEveryRuntimeHasItsOwn) {
+  for (std::size_t i = 0; i < kApis; ++i) {
+    const auto api = static_cast<Api>(i);
+    EXPECT_EQ(parse_api(to_string(api)), api);
+  }
+  for (std::size_t i = 0; i < kRuntimes; ++i) {
+    const auto runtime = static_cast<Runtime>(i);
+    const bool built_in = runtime != Runtime::kDescribed;
+    EXPECT_EQ(parse_runtime(to_string(runtime)), built_in ? std::optional(runtime) : std::nullopt);
+  }
+  EXPECT_EQ(to_string(ApiSet{Api::kCompletions, Api::kChat}), "chat, completions");
+  EXPECT_FALSE(apis_of(Runtime::kTriton).contains(Api::kChat));
+}
+
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;

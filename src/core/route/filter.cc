@@ -17,11 +17,12 @@ bool too_long(const Endpoint& endpoint, const FilterInput& input) {
   };
   const Tokens mine = room(endpoint);
   if (input.facts.prompt_tokens <= mine) return false;
-  return std::any_of(
-      input.model.endpoints.begin(), input.model.endpoints.end(), [&](EndpointId id) {
-        const Endpoint* other = input.view.endpoint(id);
-        return other != nullptr && other->state == EndpointState::kReady && room(*other) > mine;
-      });
+  return std::any_of(input.model.endpoints.begin(), input.model.endpoints.end(),
+                     [&](EndpointId id) {
+                       const Endpoint* other = input.view.endpoint(id);
+                       return other != nullptr && other->state == EndpointState::kReady &&
+                              other->apis.contains(input.facts.api) && room(*other) > mine;
+                     });
 }
 
 bool trial_pending(const RouteState& state, EndpointId id, std::uint64_t model_key, Instant now) {
@@ -32,6 +33,7 @@ bool trial_pending(const RouteState& state, EndpointId id, std::uint64_t model_k
 
 Rejection judge(const FilterInput& input, Candidate& candidate) {
   const Endpoint& endpoint = *candidate.endpoint;
+  if (!endpoint.apis.contains(input.facts.api)) return Rejection::kApi;
   switch (endpoint.state) {
     case EndpointState::kJoining:
     case EndpointState::kDown:
@@ -98,7 +100,11 @@ Field filter(const FilterInput& input, std::uint64_t model_key, RouteState& stat
     return c.rejection == Rejection::kEjected &&
            static_cast<std::uint32_t>(c.load.in_flight) < c.endpoint->in_flight_max;
   };
-  return take(state, ejected) ? Field::kEjected : Field::kNobody;
+  if (take(state, ejected)) return Field::kEjected;
+  const bool mute = !state.candidates.empty() &&
+                    std::all_of(state.candidates.begin(), state.candidates.end(),
+                                [](const Candidate& c) { return c.rejection == Rejection::kApi; });
+  return mute ? Field::kApi : Field::kNobody;
 }
 
 }  // namespace infermesh::route

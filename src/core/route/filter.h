@@ -17,6 +17,7 @@ enum class Field : std::uint8_t {
   kTried,    // nobody else could: where it failed before is tried once more
   kEjected,  // nobody else could: the ejected ones are tried all the same
   kFull,     // somebody could, but is full: wait
+  kApi,      // no engine of the model serves what is asked, in whatever state
   kNobody,
 };
 

@@ -167,7 +167,9 @@ void remember(const Candidate& chosen, Decision& decision, RouteState& state, In
 
 void refuse(Field field, const RouteState& state, Decision& decision) {
   decision.wait = field == Field::kFull;
-  decision.refusal = decision.wait ? ErrorCode::kQueueFull : ErrorCode::kNoHealthyBackend;
+  decision.refusal = decision.wait          ? ErrorCode::kQueueFull
+                     : field == Field::kApi ? ErrorCode::kApiNotServed
+                                            : ErrorCode::kNoHealthyBackend;
   decision.candidates_total = static_cast<std::uint16_t>(state.candidates.size());
 }
 

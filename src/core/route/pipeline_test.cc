@@ -205,6 +205,31 @@ TEST(Pipeline, KeepsALongPromptFromAnEngineWithLittleRoomUnlessNoneHasMore) {
   EXPECT_EQ(mesh.decide(chat(9000)).endpoint, id(1));
 }
 
+TEST(Pipeline, AsksOnlyEnginesThatServeTheRoute) {
+  TestMesh mesh(2);
+  mesh.engine(0).apis = {Api::kEmbeddings};
+  const Decision decision = mesh.decide(chat(100));
+  EXPECT_EQ(decision.endpoint, id(1));
+  EXPECT_EQ(rejection_of(decision, id(0)), Rejection::kApi);
+  RequestFacts facts;
+  facts.api = Api::kEmbeddings;
+  mesh.cell(1).in_flight = 50;
+  EXPECT_EQ(mesh.decide(facts).endpoint, id(0));
+}
+
+TEST(Pipeline, SaysThatNoEngineServesTheRouteWhateverItsState) {
+  TestMesh mesh(2);
+  mesh.engine(0).apis = {};
+  mesh.engine(1).apis = {Api::kEmbeddings};
+  mesh.engine(1).state = EndpointState::kDown;
+  const Decision decision = mesh.decide(chat(100));
+  EXPECT_FALSE(decision.endpoint);
+  EXPECT_FALSE(decision.wait);
+  EXPECT_EQ(decision.refusal, ErrorCode::kApiNotServed);
+  mesh.engine(1).apis = {Api::kChat};
+  EXPECT_EQ(mesh.decide(chat(100)).refusal, ErrorCode::kNoHealthyBackend);
+}
+
 TEST(Pipeline, BreaksTiesById) {
   TestMesh mesh(5, PolicyKind::kLeastRequest);
   EXPECT_EQ(mesh.decide(chat(100)).endpoint, id(0));

@@ -41,6 +41,10 @@ std::string why_not(const MeshView& view, const CandidateNote& note) {
         return fmt::format("{} is {}", endpoint->name, to_string(endpoint->state));
       return fmt::format("{} is {} ({})", endpoint->name, to_string(endpoint->state),
                          endpoint->state_reason);
+    case Rejection::kApi:
+      return fmt::format(
+          "{} ({}) serves {}", endpoint->name, endpoint->runtime_name(),
+          endpoint->apis.empty() ? "no route of this router" : to_string(endpoint->apis));
     case Rejection::kTooLong:
       return fmt::format("the prompt does not fit {}", endpoint->name);
     default:
@@ -110,7 +114,9 @@ Error unknown_model(const MeshView& view, std::string_view model) {
 
 Error no_engine(const MeshView& view, const Model& model, const Decision& decision,
                 std::span<const EndpointId>) {
-  std::string detail = fmt::format("No engine can take '{}' now", model.name);
+  const bool mute = decision.refusal == ErrorCode::kApiNotServed;
+  std::string detail = mute ? fmt::format("No engine of '{}' serves this route", model.name)
+                            : fmt::format("No engine can take '{}' now", model.name);
   std::size_t told = 0;
   for (const CandidateNote& note : decision.notes) {
     if (told == 4) {

@@ -153,8 +153,9 @@ std::optional<Duration> Exchange::retry_delay(const Outcome& outcome,
   const bool elsewhere =
       std::any_of(model->endpoints.begin(), model->endpoints.end(), [&](EndpointId id) {
         const Endpoint* other = view->endpoint(id);
-        const bool usable = other != nullptr && (other->state == EndpointState::kReady ||
-                                                 other->state == EndpointState::kSuspect);
+        const bool usable = other != nullptr && other->apis.contains(facts.api) &&
+                            (other->state == EndpointState::kReady ||
+                             other->state == EndpointState::kSuspect);
         const Ejection* ejection = view->find_ejection(id, model->id);
         const bool out = ejection != nullptr && !ejection->half_open;
         return usable && !out && std::find(tried.begin(), tried.end(), id) == tried.end();

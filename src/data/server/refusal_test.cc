@@ -33,6 +33,21 @@ TEST(Refusal, AnUnknownModelIsToldTheNearest) {
                   .has("Nearest: qwen3-8a, qwen3-8b, qwen3-8c."));
 }
 
+TEST(Refusal, ARouteThatNoEngineOfTheModelServesIsToldSo) {
+  TestMesh mesh(2);
+  mesh.endpoint(0).runtime = Runtime::kInfinity;
+  mesh.endpoint(0).apis = {Api::kEmbeddings, Api::kRerank};
+  mesh.endpoint(1).described_by = "own-server";
+  mesh.endpoint(1).apis = {};
+  mesh.publish();
+  const TestAnswer answer = mesh.ask(chat(kPlainBody));
+  expect_error(answer, 400, "api_not_served");
+  EXPECT_TRUE(answer.has("No engine of 'm' serves this route: e0 (infinity) serves embeddings, "
+                         "rerank, e1 (own-server) serves no route of this router."))
+      << answer.body;
+  EXPECT_EQ(answer.header("x-should-retry"), "false");
+}
+
 TEST(Refusal, AMissingModelIsNamed) {
   TestMesh mesh;
   expect_error(mesh.ask(chat(R"({"messages":[]})")), 400, "missing_required_parameter");

@@ -31,7 +31,7 @@ const Adapter& adapter_of(Runtime runtime) {
       return kSglangAdapter;
     case Runtime::kLlamacpp:
       return kLlamacppAdapter;
-    case Runtime::kOpenai:
+    default:
       break;
   }
   return kOpenaiAdapter;
