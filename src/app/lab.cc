@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <fstream>
 
 #include "cli/fault.h"
 #include "io/event_loop.h"
@@ -21,6 +22,13 @@ port::Task<void> stop_on_signal(io::Signals& signals, std::function<void()> stop
   stop();
 }
 
+// Each line is a write of its own: what was told before a SIGKILL is in the file.
+lab::JournalFn journal_to(std::ofstream& file) {
+  return [&file](std::string_view event, std::string_view id) {
+    file << fmt::format("{} {}\n", event, id) << std::flush;
+  };
+}
+
 int complain(const cli::CliIo& io, std::string_view verb, const Error& error) {
   io.err(fmt::format("infermesh {}: {}\n", verb, error.detail));
   return 2;
@@ -37,6 +45,15 @@ int run_engine(std::span<const std::string> words, const cli::CliIo& io) {
   }
   io::EventLoop loop;
   lab::EngineCommand command(std::move(*options));
+  std::ofstream journal;
+  if (const std::string& name = command.options().journal_file; !name.empty()) {
+    journal.open(name, std::ios::app);
+    if (!journal) {
+      io.err(fmt::format("infermesh engine: cannot write the journal {}\n", name));
+      return 2;
+    }
+    command.set_journal(journal_to(journal));
+  }
   const auto urls = command.start(
       loop, [&loop](std::string host, std::uint16_t port) { return io::listen(loop, host, port); });
   if (!urls) return complain(io, "engine", urls.error());

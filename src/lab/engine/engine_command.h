@@ -25,6 +25,9 @@ class EngineCommand {
   // Drops all connections and stops accepting; the spawned tasks end soon after.
   void stop();
 
+  void set_journal(JournalFn journal) {
+    options_.server.journal = std::move(journal);
+  }  // before start()
   const EngineOptions& options() const { return options_; }
 
  private:

@@ -95,6 +95,9 @@ void add_flags(Flags& flags, EngineOptions& options, Overrides& overrides) {
             });
   flags.text("ready-file", "FILE", "written once all listen: {\"urls\": [...]}",
              options.ready_file);
+  flags.text("journal", "FILE",
+             "what became of each request: begin, first, end or gone, and its id",
+             options.journal_file);
   flags.toggle("help", "this text", options.help);
 }
 

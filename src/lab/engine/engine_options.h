@@ -15,8 +15,9 @@ namespace infermesh::lab {
 struct EngineOptions {
   EngineServerOptions server;
   HostPort listen{"127.0.0.1", 8000};
-  std::uint32_t count = 1;  // engines; on consecutive ports, or each on any port
-  std::string ready_file;   // gets {"urls": [...]} when all of them listen
+  std::uint32_t count = 1;   // engines; on consecutive ports, or each on any port
+  std::string ready_file;    // gets {"urls": [...]} when all of them listen
+  std::string journal_file;  // what became of every request, one line an event
   bool help = false;
 };
 

@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "lab/engine/fault.h"
+#include "lab/engine/journal.h"
 #include "lab/engine/simulated_engine.h"
 #include "port/loop.h"
 
@@ -27,6 +28,7 @@ struct EngineServerOptions {
   double fault_share = 0;
   std::uint64_t seed = 1;
   std::uint32_t connections_max = 10'000;  // further ones are closed at once
+  JournalFn journal;
 };
 
 class EngineServer : public std::enable_shared_from_this<EngineServer> {

@@ -237,6 +237,30 @@ TEST_F(EngineServerTest, AClientThatLeavesBeforeAWholeAnswerFreesItsSlotToo) {
   EXPECT_EQ(metric(kAborted), 1);
 }
 
+TEST_F(EngineServerTest, TheJournalTellsWhatBecameOfEveryRequest) {
+  std::string told;
+  EngineServerOptions options;
+  options.journal = [&told](std::string_view event, std::string_view id) {
+    told += fmt::format("{} {}\n", event, id);
+  };
+  serve(std::move(options));
+  const std::string stream = R"({"prompt":"x","max_tokens":3,"ignore_eos":true,"stream":true})";
+  exchange("POST", "/v1/completions", stream, "x-request-id: s\r\n");
+  exchange("POST", "/v1/completions", R"({"prompt":"x","max_tokens":3})", "x-request-id: w\r\n");
+  exchange("POST", "/v1/completions", R"({"model":"no"})", "x-request-id: refused\r\n");
+  exchange("POST", "/v1/completions", stream, "x-request-id: cut\r\nx-fault: cut=2\r\n");
+  auto left = connect();
+  world_.run(left->write(request("POST", "/v1/completions", "x-request-id: left\r\n",
+                                 R"({"prompt":"x","max_tokens":5000,"ignore_eos":true})"),
+                         kNever));
+  world_.run_for(100ms);
+  left.reset();
+  world_.run_for(1ms);
+  EXPECT_EQ(told,
+            "begin s\nfirst s\nend s\nbegin w\nfirst w\nend w\n"
+            "begin cut\nfirst cut\ngone cut\nbegin left\ngone left\n");
+}
+
 TEST_F(EngineServerTest, KeepsAConnectionForFurtherRequestsUntilItIsIdleTooLong) {
   serve();
   auto connection = connect();

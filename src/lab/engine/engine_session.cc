@@ -212,7 +212,8 @@ port::Task<Ending> EngineSession::infer(Api api, const HttpRequest& request) {
                             *fault,
                             answer_id(api, request, ask->model),
                             request.request_id,
-                            server_->options_.output_tokens_mean};
+                            server_->options_.output_tokens_mean,
+                            server_->options_.journal};
   Generation generation(std::move(context), std::move(*ask));
   if (auto refusal = generation.start())
     co_return co_await refuse(api, request, std::move(*refusal));

@@ -93,6 +93,7 @@ Generation::Generation(GenerationContext context, Ask ask)
     : context_(std::move(context)), ask_(std::move(ask)) {}
 
 Generation::~Generation() {
+  if (!noted_.empty() && noted_ != journal::kEnd) note(journal::kGone);
   for (const auto& sequence : sequences_) {
     if (!sequence.finished) context_.engine.cancel(sequence.id);
   }
@@ -144,7 +145,14 @@ std::optional<Refusal> Generation::start() {
       ++unfinished_;
     }
   }
+  note(journal::kBegin);
   return std::nullopt;
+}
+
+void Generation::note(std::string_view event) {
+  if (event == noted_) return;
+  noted_ = event;
+  if (context_.journal) context_.journal(event, context_.request_id);
 }
 
 void Generation::on_event(const EngineEvent& event) {
@@ -186,6 +194,7 @@ port::Task<Ending> Generation::answer_whole() {
   head.request_id = context_.request_id;
   const std::string text = body();
   if (fault.bad_chunk_after) {
+    note(journal::kFirst);
     const std::string broken = chunked_head(context_.loop.wall_now(), head) + "no-size\r\n" + text;
     co_await connection.write(broken, kNever);
     co_return Ending::kClose;
@@ -193,8 +202,11 @@ port::Task<Ending> Generation::answer_whole() {
   std::string reply = whole_reply(context_.loop.wall_now(), head, text);
   if (fault.bad_frame_after) reply.replace(reply.size() - text.size(), 1, "<");
   if (fault.cut_after) reply.resize(reply.size() - text.size() / 2);
+  note(journal::kFirst);
   const bool written = co_await connection.write(reply, kNever);
-  co_return written && !fault.cut_after ? Ending::kComplete : Ending::kClose;
+  if (!written || fault.cut_after) co_return Ending::kClose;
+  note(journal::kEnd);
+  co_return Ending::kComplete;
 }
 
 std::string Generation::body() const {
@@ -224,8 +236,11 @@ port::Task<Ending> Generation::answer_stream() {
   Frames out(context_.fault, chunked_head(context_.loop.wall_now(), head));
   while (out.spoiled() == Frames::Spoiled::kNo) {
     if (!co_await connection.write(out.take(), kNever)) co_return Ending::kClose;
+    if (all_finished()) {
+      note(journal::kEnd);
+      co_return Ending::kComplete;
+    }
     if (connection.ended()) co_return Ending::kClose;
-    if (all_finished()) co_return Ending::kComplete;
     if (events_.empty()) co_await connection.pause(kNever);
     for (const EngineEvent& event : std::exchange(events_, {})) add_frames(event, frames, out);
   }
@@ -248,6 +263,7 @@ void Generation::add_frames(const EngineEvent& event, StreamFrames& frames, Fram
     return;
   }
   if (event.kind == EventKind::kFirstToken || event.kind == EventKind::kToken) {
+    note(journal::kFirst);
     if (usage_.completion_tokens == 0) out.add(frames.opening(usage_));
     const std::string_view text = output_token(sequence.hash, sequence.produced);
     take_token(sequence);

@@ -9,6 +9,7 @@
 
 #include "lab/engine/fault.h"
 #include "lab/engine/http_message.h"
+#include "lab/engine/journal.h"
 #include "lab/engine/simulated_engine.h"
 #include "lab/shared/connection.h"
 #include "lab/vllm/answers.h"
@@ -30,6 +31,7 @@ struct GenerationContext {
   AnswerId id;
   std::string request_id;
   std::uint64_t output_tokens_mean = 128;
+  const JournalFn& journal;  // may be empty
 };
 
 class Generation final : public TokenSink {
@@ -62,7 +64,8 @@ class Generation final : public TokenSink {
   port::Task<Ending> answer_whole();
   port::Task<Ending> answer_stream();
   void add_frames(const engine::EngineEvent& event, StreamFrames& frames, Frames& out);
-  port::Task<Ending> hold();  // until the client leaves
+  port::Task<Ending> hold();          // until the client leaves
+  void note(std::string_view event);  // in the journal; each once
 
   GenerationContext context_;
   Ask ask_;
@@ -70,6 +73,7 @@ class Generation final : public TokenSink {
   std::vector<engine::EngineEvent> events_;  // not yet looked at; bounded by the tokens asked for
   std::size_t unfinished_ = 0;
   Usage usage_;
+  std::string_view noted_;  // the latest event in the journal
 };
 
 }  // namespace infermesh::lab
