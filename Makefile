@@ -88,9 +88,10 @@ fuzz: ## each codec's fuzz target for SECONDS=60
 	@$(STEP) build fuzz
 	@$(STEP) show fuzz tools/fuzz.sh $(SECONDS_EACH)
 
-bench: build ## the router's own cost (ARGS: for bench/proxy/run.py)
-	@tools/setup.sh bench
-	@/usr/bin/python3 bench/proxy/run.py $(ARGS)
+bench: ## the router's own cost beside nginx and other routers (ARGS: for bench/proxy/run.py; --quick: a minute)
+	@tools/setup.sh build bench
+	@$(STEP) build release infermesh mock_engine load_gen
+	@$(STEP) show "what a request costs" /usr/bin/python3 bench/proxy/run.py $(ARGS)
 
 bench-routing: build ## every policy on simulated engines: goodput, latency, prefix hits (ARGS: for bench/routing/run.py)
 	@tools/setup.sh venv

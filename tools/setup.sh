@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a verb of the Makefile needs and is missing; does nothing, quickly, when all is there. Never asks.
 #
-#   tools/setup.sh GROUP...     GROUP: build, develop, tidy, fuzz, bench (Debian packages), venv (Python packages in .venv)
+#   tools/setup.sh GROUP...     GROUP: build, develop, tidy, fuzz (Debian packages), venv (Python packages in .venv),
+#                               bench (Debian packages, and other routers in build/bench)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,7 +11,8 @@ build_packages=(g++-12 cmake ninja-build pkg-config ccache lld-19 libboost1.81-d
 develop_packages=(libgtest-dev libgmock-dev clang-format-19 git)
 tidy_packages=(clang-tidy-19)
 fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
-bench_packages=(nginx-light wrk)
+bench_packages=(nginx-light haproxy binutils python3-venv)
+bench_routers=(smg==1.13.0 vllm-router==0.1.17 sglang-router==0.3.2)
 venv_packages=(python3-venv)
 
 log=build/setup.log
@@ -82,19 +84,44 @@ make_venv() {
   echo "$want" >"$stamp"
 }
 
+# Other routers to measure beside, each in an environment of its own. One that cannot be had is no failure: the
+# reason is kept for the table.
+make_routers() {
+  local wheel name folder python=''
+  for wheel in "${bench_routers[@]}"; do
+    name=${wheel%%==*} folder=build/bench/${wheel%%==*}
+    [[ -f $folder.stamp && $(<"$folder.stamp") == "$wheel" ]] && continue
+    [[ -n $python ]] || python=$(choose_python)
+    mkdir -p build/bench
+    rm -f "$folder.stamp" "$folder.reason"
+    say "installing $wheel to measure beside"
+    if "$python" -m venv --clear "$folder" >"$log" 2>&1 &&
+      "$folder/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$wheel" >>"$log" 2>&1 </dev/null; then
+      echo "$wheel" >"$folder.stamp"
+    else
+      rm -rf "$folder"
+      echo "pip install $wheel failed" >"$folder.reason"
+      say "$name cannot be installed and is left out; the end of its log:"
+      tail -n 3 "$log" | sed 's/^/         /' >&2
+    fi
+  done
+}
+
 (($#)) || { echo "usage: tools/setup.sh build|develop|tidy|fuzz|bench|venv ..." >&2; exit 2; }
 packages=()
 venv=no
+routers=no
 for group in "$@"; do
   case $group in
     build) packages+=("${build_packages[@]}") ;;
     develop) packages+=("${develop_packages[@]}") ;;
     tidy) packages+=("${tidy_packages[@]}") ;;
     fuzz) packages+=("${fuzz_packages[@]}") ;;
-    bench) packages+=("${bench_packages[@]}") ;;
+    bench) packages+=("${bench_packages[@]}") routers=yes ;;
     venv) venv=yes ;;
     *) echo "tools/setup.sh: no group '$group'; groups: build, develop, tidy, fuzz, bench, venv" >&2; exit 2 ;;
   esac
 done
 ((${#packages[@]} == 0)) || apt_install "${packages[@]}"
 [[ $venv == no ]] || make_venv
+[[ $routers == no ]] || make_routers

@@ -5,7 +5,7 @@
                                 [--seconds 5] [--least 1.0]
 
 Counts do not depend on the load of the machine, times do; so this is what to look at before and after a change.
-The setup is that of run.py: four engines that answer at once, wrk as generator, one shard. Two lists: what a
+The setup is that of run.py: four engines that answer at once, the same generator, one shard. Two lists: what a
 function spends itself, and with all it calls. The kernel's part is not counted.
 """
 from __future__ import annotations
@@ -18,8 +18,14 @@ import subprocess
 import sys
 import tempfile
 
-import run
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import machine  # noqa: E402
+from machine import Process, Tools  # noqa: E402
+from peers import Setting, infermesh_command  # noqa: E402
+
+CASES = {"1 KB": ("--size", 1000), "32 KB": ("--size", 32_000), "200 KB": ("--size", 200_000),
+         "burst": ("--events", 100)}  # a burst's figures are per event
 LINE = re.compile(r"\s*([\d,]+) \(\s*([\d.]+)%\)\s+(.*)")
 
 
@@ -39,48 +45,45 @@ def annotate(profile: pathlib.Path, *options: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def load(port: int, script: pathlib.Path, seconds: int) -> int:
-    command = ["taskset", "-c", "0", "wrk", "-t1", "-c8", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}"]
-    return run.requests_of(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def load(tools: Tools, port: int, case: str, seconds: int) -> int:
+    result = tools.load(port, [*CASES[case], "--connections", 8, "--seconds", seconds, "--warm", 0])
+    return result["events"] or result["requests"]
 
 
 def count(options: argparse.Namespace, folder: pathlib.Path) -> tuple[pathlib.Path, int]:
-    ports = [run.free_port() for _ in range(4)]
-    port = run.free_port()
-    script = run.write_script(folder, run.CASES[options.case][0])
+    binary = pathlib.Path(options.binary).resolve()
+    tools = Tools(binary.parent, folder)
     profile = folder / "callgrind.out"
-    engine = run.engines(folder, ports)
-    plain = run.infermesh_command(options.binary, folder, ports, port, options.policy)
-    at = plain.index(options.binary)  # after taskset, which hands its process on
-    command = [*plain[:at], "valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={profile}",
-               *plain[at:]]
-    router = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        run.wait_http(f"http://127.0.0.1:{port}/v1/models", seconds=90, expect=b'"m"')
-        load(port, script, 2)
-        control = ["callgrind_control", "-i"]
-        subprocess.run([*control, "on", str(router.pid)], check=True, capture_output=True)
-        requests = load(port, script, options.seconds)
-        subprocess.run([*control, "off", str(router.pid)], check=True, capture_output=True)
-    finally:
-        for process in (router, engine):
-            process.terminate()
-            process.wait()
-    return profile, requests
+    port = machine.free_ports(1)[0]
+    with tools.engines() as engines:
+        plain = infermesh_command(Setting(folder, engines, port, binary), options.policy)
+        command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={profile}", *plain]
+        router = Process(command, machine.PROXY_CORE, folder / "router.log")
+        try:
+            machine.wait_served(router, port, within=90)
+            load(tools, port, options.case, 2)
+            control = ["callgrind_control", "-i"]
+            subprocess.run([*control, "on", str(router.pid)], check=True, capture_output=True)
+            count = load(tools, port, options.case, options.seconds)
+            subprocess.run([*control, "off", str(router.pid)], check=True, capture_output=True)
+            router.process.terminate()
+            router.process.wait(60)  # the profile is written at the end
+        finally:
+            router.stop()
+    return profile, count
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", default=str(run.ROOT / "build/release/infermesh"))
-    parser.add_argument("--case", default="1 KB", choices=list(run.CASES))
+    parser.add_argument("--binary", default=str(machine.ROOT / "build/release/infermesh"))
+    parser.add_argument("--case", default="1 KB", choices=list(CASES))
     parser.add_argument("--policy", default="expected_latency")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--least", type=float, default=1.0, help="percent of the whole that a line must have")
     options = parser.parse_args()
-    for tool in ("valgrind", "nginx", "wrk"):
-        if shutil.which(tool) is None:
-            print(f"{tool} is not installed: apt-get install {tool}", file=sys.stderr)
-            return 2
+    if shutil.which("valgrind") is None:
+        print("valgrind is not installed: apt-get install valgrind", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory(prefix="infermesh-count-") as name:
         profile, requests = count(options, pathlib.Path(name))
         for title, flags in (("itself", ()), ("with what it calls", ("--inclusive=yes",))):

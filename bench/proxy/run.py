@@ -1,240 +1,267 @@
 #!/usr/bin/env python3
-"""What a proxied request costs: infermesh beside nginx, in one run, on one core.
+"""What a proxied request costs: infermesh beside plain proxies and other LLM routers, in one run, on one core.
 
-    bench/proxy/run.py [--binary build/release/infermesh] [--seconds 2] [--repeats 3] [-o FILE.md]
+    make bench                              every peer and figure, three rounds, some ten minutes; writes docs/benchmarks.md
+    make bench ARGS=--quick                 infermesh and nginx, one round, under a minute; writes nothing in docs
+    make bench ARGS='--rows 1k,burst --peers infermesh,nginx,smg'
 
-The proxy under test is pinned to core 1; the engine (an nginx that answers at once) and the load
-generator (wrk, keep-alive, closed loop) share core 0. The figure is CPU time: user + system of the
-proxy's process tree over exactly the measured window, divided by the requests answered in it. Medians
-of the repeats. Loopback only.
+The proxy is pinned to core 1; four mock engines that answer at once and the load generator share core 0. CPU time is
+user + system of the proxy's whole process tree over exactly the measured window. Medians of the rounds; in each, every
+peer is started anew. Loopback, kept-alive connections. Half of each prompt is one of eight shared prefixes.
 """
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import json
 import os
 import pathlib
-import re
-import shutil
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+from collections.abc import Iterator
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TICK = os.sysconf("SC_CLK_TCK")
-ANSWER = json.dumps({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
-    {"index": 0, "message": {"role": "assistant", "content": "x" * 180}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 100, "completion_tokens": 32, "total_tokens": 132}})
-MODELS = json.dumps({"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "bench"}]})
-CASES = {"1 KB": (1_000, 32), "32 KB": (32_000, 16), "200 KB": (200_000, 16)}
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import idle  # noqa: E402
+import machine  # noqa: E402
+import peers as known  # noqa: E402
+import report  # noqa: E402
+import rows as figure_rows  # noqa: E402
+from machine import Failed, Process, Tools  # noqa: E402
+from peers import INFERMESH, Peer, Setting  # noqa: E402
+from rows import DIRECT, ROWS, Figures, Row  # noqa: E402
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def cpu_seconds(pid: int) -> float:
-    """User + system time of a process and its children, in 10 ms ticks."""
-    total = 0
-    for task in [pid, *children(pid)]:
-        with contextlib.suppress(FileNotFoundError):
-            fields = pathlib.Path(f"/proc/{task}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / TICK
+WARM = 0.3
 
 
-def children(pid: int) -> list[int]:
-    text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in text.split()]
+class Screen:
+    """A line for each thing that is done; on a terminal also what is being done now."""
+
+    def __init__(self):
+        self.live = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        colour = self.live and "NO_COLOR" not in os.environ
+        self.bold, self.dim, self.off = ("\033[1m", "\033[2m", "\033[0m") if colour else ("", "", "")
+        self.begun = time.monotonic()
+
+    def now(self, text: str) -> None:
+        if self.live:
+            took = time.monotonic() - self.begun
+            print(f"\r\033[K   {self.dim}{took // 60:2.0f}:{took % 60:02.0f}  {text}{self.off}", end="", file=sys.stderr, flush=True)
+
+    def line(self, text: str) -> None:
+        clear = "\r\033[K" if self.live else ""
+        print(f"{clear}{text}", file=sys.stderr, flush=True)
 
 
-def rss_mib(pid: int) -> float:
-    pages = 0
-    for task in [pid, *children(pid)]:
-        pages += int(pathlib.Path(f"/proc/{task}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+class Bench:
+    def __init__(self, options: argparse.Namespace, tools: Tools, engines: list[int], screen: Screen):
+        self.options, self.tools, self.engines, self.screen = options, tools, engines, screen
+        self.binary = pathlib.Path(options.binary).resolve()
+        self.figures = Figures()
+        self.failures: collections.Counter = collections.Counter()  # by peer and figure; after two it is left
 
-
-def wait_http(url: str, seconds: float = 10, expect: bytes = b"") -> None:
-    """Until the answer holds `expect`: a router lists its model once an engine has been probed."""
-    end = time.monotonic() + seconds
-    while True:
+    @contextlib.contextmanager
+    def started(self, peer: Peer) -> Iterator[tuple[Process, int, float]]:
+        """A fresh peer that has served its first request: process, port, seconds until then."""
+        port = machine.free_ports(1)[0]
+        setting = Setting(self.tools.folder, self.engines, port, self.binary)
+        command = peer.command(setting)
+        begun = time.monotonic()
+        process = Process(command, machine.PROXY_CORE, self.tools.folder / f"{peer.name.replace(' ', '-')}.log")
         try:
-            if expect in urllib.request.urlopen(url, timeout=1).read():
-                return
-        except OSError:
-            pass
-        if time.monotonic() > end:
-            raise SystemExit(f"{url} did not answer as expected within {seconds:.0f} s")
-        time.sleep(0.02)
-
-
-def nginx(folder: pathlib.Path, name: str, core: int, body: str) -> subprocess.Popen:
-    config = folder / f"{name}.conf"
-    config.write_text(
-        f"daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.log;\n"
-        "events { worker_connections 4096; }\n"
-        "http { access_log off; keepalive_requests 1000000; client_max_body_size 64m; client_body_buffer_size 256k;\n"
-        f"client_body_temp_path {folder}/{name}-body; proxy_temp_path {folder}/{name}-proxy;\n"
-        f"fastcgi_temp_path {folder}/{name}-f; uwsgi_temp_path {folder}/{name}-u; scgi_temp_path {folder}/{name}-s;\n"
-        f"{body}\n}}\n")
-    return subprocess.Popen(["taskset", "-c", str(core), "nginx", "-c", str(config)])
-
-
-def engines(folder: pathlib.Path, ports: list[int]) -> subprocess.Popen:
-    listens = " ".join(f"listen 127.0.0.1:{port};" for port in ports)
-    # The body is read and dropped, then the answer goes out; `mirror`-free and without a file system.
-    return nginx(folder, "engine", 0, f"""server {{ {listens} default_type application/json;
-      location /health {{ return 200 ''; }}
-      location /v1/models {{ return 200 '{MODELS}'; }}
-      location /v1/chat/completions {{ return 200 '{ANSWER}'; }}
-      location / {{ return 404 '{{}}'; }} }}""")
-
-
-def nginx_proxy(folder: pathlib.Path, ports: list[int], port: int) -> subprocess.Popen:
-    servers = " ".join(f"server 127.0.0.1:{engine};" for engine in ports)
-    return nginx(folder, "proxy", 1, f"""upstream engines {{ {servers} keepalive 1024; keepalive_requests 1000000; }}
-      server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://engines; proxy_http_version 1.1;
-        proxy_set_header Connection ''; proxy_buffering off; }} }}""")
-
-
-def infermesh_command(binary: str, folder: pathlib.Path, ports: list[int], port: int, policy: str) -> list[str]:
-    command = ["taskset", "-c", "1", binary, "run", "--listen", f"127.0.0.1:{port}", "--admin-listen", "127.0.0.1:0",
-               "--shards", "1", "--access-log", "off", "--default-policy", policy, "--log-level", "warn",
-               "--ready-file", str(folder / "ready.json")]
-    for engine in ports:
-        command += ["--engine", f"http://127.0.0.1:{engine}"]
-    return command
-
-
-def infermesh(binary: str, folder: pathlib.Path, ports: list[int], port: int, policy: str) -> subprocess.Popen:
-    return subprocess.Popen(infermesh_command(binary, folder, ports, port, policy))
-
-
-def write_script(folder: pathlib.Path, size: int) -> pathlib.Path:
-    """Half of the prompt is one of eight shared prefixes, the rest is unique to the request."""
-    script = folder / f"post-{size}.lua"
-    script.write_text(f"""
-local half = {size // 2}
-local prefixes = {{}}
-for i = 1, 8 do prefixes[i] = string.rep("shared words of prefix " .. i .. " and so on, ", math.ceil(half / 40)):sub(1, half) end
-local tail = string.rep("some words of a prompt that is not repeated, ", math.ceil(half / 44)):sub(1, half - 120)
-local n = 0
-wrk.method = "POST"
-wrk.headers["content-type"] = "application/json"
-request = function()
-  n = n + 1
-  local body = '{{"model":"m","messages":[{{"role":"system","content":"' .. prefixes[n % 8 + 1] ..
-    '"}},{{"role":"user","content":"' .. n .. ' ' .. tail .. '"}}],"max_tokens":32}}'
-  return wrk.format(nil, "/v1/chat/completions", nil, body)
-end
-""")
-    return script
-
-
-def measure(pid: int, port: int, script: pathlib.Path, connections: int, seconds: float) -> tuple[float, float]:
-    """CPU microseconds a request, and requests a second."""
-    command = ["taskset", "-c", "0", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script),
-               f"http://127.0.0.1:{port}"]
-    before = cpu_seconds(pid)
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    spent = cpu_seconds(pid) - before
-    requests = requests_of(text)
-    return spent / requests * 1e6, requests / seconds
-
-
-def requests_of(text: str) -> int:
-    """How many requests wrk says it made; none may have failed."""
-    found = re.search(r"(\d+) requests in", text)
-    if not found or re.search(r"Non-2xx or 3xx responses: \d+|Socket errors", text):
-        raise SystemExit(f"errors under load, the figures mean nothing:\n{text}")
-    return int(found.group(1))
-
-
-def version_of(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
-    return (done.stdout + done.stderr).strip().splitlines()[0]
-
-
-def run(options: argparse.Namespace) -> str:
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="infermesh-bench-"))
-    ports = [free_port() for _ in range(4)]
-    rows: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    memory: dict[str, float] = {}
-    engine = engines(folder, ports)
-    try:
-        wait_http(f"http://127.0.0.1:{ports[0]}/health")
-        peers = {
-            "nginx": lambda port: nginx_proxy(folder, ports, port),
-            "infermesh, round_robin": lambda port: infermesh(options.binary, folder, ports, port, "round_robin"),
-            "infermesh, expected_latency": lambda port: infermesh(options.binary, folder, ports, port, "expected_latency"),
-        }
-        started = {name: (start(port := free_port()), port) for name, start in peers.items()}
-        try:
-            for _, port in started.values():
-                wait_http(f"http://127.0.0.1:{port}/v1/models", expect=b'"m"')
-            for repeat in range(options.repeats):
-                for name, (process, port) in started.items():
-                    for case, (size, connections) in CASES.items():
-                        script = write_script(folder, size)
-                        if repeat == 0:
-                            measure(process.pid, port, script, connections, 1)
-                        figure = measure(process.pid, port, script, connections, options.seconds)
-                        rows.setdefault(name, {}).setdefault(case, []).append(figure)
-                    memory[name] = rss_mib(process.pid)
+            machine.wait_served(process, port)
+            yield process, port, time.monotonic() - begun
         finally:
-            for process, _ in started.values():
-                process.terminate()
-                process.wait()
-    finally:
-        engine.terminate()
-        engine.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-    return table(rows, memory) + footer(options)
+            process.stop()
 
+    @contextlib.contextmanager
+    def guarded(self, peer: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Failed as failure:
+            self.failures[peer, what] += 1
+            self.figures.note(f"{peer}, {what}: {failure}")
 
-def table(rows: dict, memory: dict[str, float]) -> str:
-    lines = ["| proxy | " + " | ".join(f"{case}, CPU us | x nginx" for case in CASES) + " | RSS MiB |",
-             "| --- |" + " ---: | ---: |" * len(CASES) + " ---: |"]
-    base = {case: statistics.median(cost for cost, _ in rows["nginx"][case]) for case in CASES}
-    for name, cases in rows.items():
+    def wanted(self, key: str) -> bool:
+        return any(row.key == key for row in self.options.chosen_rows)
+
+    def under_load(self, name: str, port: int, pids: list[int]) -> None:
+        for flags, rows in figure_rows.loads(self.options.chosen_rows):
+            if name == DIRECT and not any(row.added for row in rows):
+                continue
+            if self.failures[name, rows[0].title] >= 2:
+                continue
+            self.screen.now(f"{self.step}  {name}: {rows[0].title}")
+            with self.guarded(name, rows[0].title):
+                window = ["--seconds", self.options.seconds, "--warm", WARM]
+                result = self.tools.load(port, [*flags, *window, *(["--pids", ",".join(map(str, pids))] if pids else [])])
+                for row in rows:
+                    self.figures.add(row.key, name, row.read(result))
+
+    def round(self, number: int) -> None:
+        self.step = f"round {number}/{self.options.repeats}"
+        self.under_load(DIRECT, self.engines[0], [])
+        for peer in self.options.chosen_peers:
+            self.screen.now(f"{self.step}  {peer.name}: start")
+            with self.guarded(peer.name, "start"), self.started(peer) as (process, port, seconds):
+                if self.wanted("start"):
+                    self.figures.add("start", peer.name, seconds * 1000)
+                if self.wanted("idle-rss"):
+                    time.sleep(0.5)
+                    self.figures.add("idle-rss", peer.name, machine.memory_kib(process.pid) / 1024)
+                self.under_load(peer.name, port, machine.tree(process.pid))
+            self.screen.line(self.progress(peer.name, number))
+
+    def progress(self, name: str, number: int) -> str:
         cells = []
-        for case in CASES:
-            cost = statistics.median(cost for cost, _ in cases[case])
-            cells.append(f"{cost:.1f} | {cost / base[case]:.2f}")
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {memory[name]:.1f} |")
-    return "\n".join(lines) + "\n"
+        for row in self.options.chosen_rows:
+            if row.load:
+                samples = self.figures.samples.get(row.key, {}).get(name, [])
+                found = samples[number - 1] if len(samples) >= number else None
+                cells.append(report.number(found, row.digits).rjust(9))
+        return f"   {self.screen.dim}{self.step}{self.screen.off}  {name:26}" + "".join(cells)
+
+    def memory(self) -> None:
+        for peer in self.options.chosen_peers:
+            said = []
+            if self.wanted("stream-rss"):
+                self.screen.now(f"memory  {peer.name}: {figure_rows.IDLE_STREAMS:,} idle streams")
+                with self.guarded(peer.name, "idle streams"), self.started(peer) as (process, port, _):
+                    time.sleep(0.5)
+                    found = figure_rows.idle_stream_kib(self.tools, process, port)
+                    self.figures.add("stream-rss", peer.name, found)
+                    said.append(f"{found:9.1f} KiB a stream")
+            if self.wanted("peak-rss"):
+                self.screen.now(f"memory  {peer.name}: distinct prompts")
+                with self.guarded(peer.name, "distinct prompts"), self.started(peer) as (process, port, _):
+                    found, done = figure_rows.peak_mib(self.tools, process, port)
+                    self.figures.add("peak-rss", peer.name, found)
+                    said.append(f"{found:9,.0f} MiB peak")
+                    if done < figure_rows.DISTINCT:
+                        self.figures.note(f"{peer.name}, peak RSS: after {done:,} prompts, in {figure_rows.DISTINCT_SECONDS} s")
+            if said:
+                self.screen.line(f"   {self.screen.dim}memory   {self.screen.off}  {peer.name:26}" + "".join(said))
+
+    def still(self) -> None:
+        """What needs no load: sizes, and infermesh's own figures."""
+        if self.wanted("size"):
+            for peer in self.options.chosen_peers:
+                if (path := known.binary(peer.program, self.binary)) and path.exists():
+                    self.figures.add("size", peer.name, machine.stripped_mb(path))
+        for key, measure in idle.OWN.items():
+            if self.wanted(key) and any(peer.name == INFERMESH for peer in self.options.chosen_peers):
+                self.screen.now(f"{INFERMESH}: {key}")
+                with self.guarded(INFERMESH, key):
+                    self.figures.add(key, INFERMESH, measure(self.tools, self.binary))
+
+    def run(self) -> None:
+        titles = [row.key.rjust(9) for row in self.options.chosen_rows if row.load]
+        self.screen.line(f"   {self.screen.dim}{'':9}  {'us':26}{''.join(titles)}{self.screen.off}")
+        for number in range(1, self.options.repeats + 1):
+            self.round(number)
+        self.memory()
+        self.still()
 
 
-def footer(options: argparse.Namespace) -> str:
-    load = os.getloadavg()[0]
-    return (f"\n{options.repeats} repeats of {options.seconds} s, medians; load average {load:.1f} at the end; "
-            f"{version_of(['nginx', '-v'])}; {version_of([options.binary, 'version'])}; {os.cpu_count()} cores.\n")
+def chosen(text: str | None, names: list[str], what: str) -> list[str]:
+    """The names asked for; one may stand for all that begin with it."""
+    if not text:
+        return names
+    found = []
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        fits = [name for name in names if name == word] or [name for name in names if name.split()[0] == word]
+        if not fits:
+            raise SystemExit(f"there is no {what} \"{word}\"; choose from {', '.join(names)}")
+        found += fits
+    return [name for name in names if name in found]
+
+
+def preface(options: argparse.Namespace, load: tuple[float, float]) -> str:
+    binary = pathlib.Path(options.binary)
+    programs = dict.fromkeys(peer.program for peer in options.chosen_peers)
+    versions = ", ".join(f"{program} {known.version(program, binary)}" for program in programs)
+    return (f"{versions}. {machine.describe()}. {options.repeats} round{'s' if options.repeats > 1 else ''}, windows of "
+            f"{options.seconds:g} s, medians. Load average {load[0]:.1f} before, {load[1]:.1f} after (two of it are the "
+            "benchmark's own).")
+
+
+def text_of(bench: Bench, options: argparse.Namespace, load: tuple[float, float]) -> str:
+    parts = [report.table(bench.figures, options.chosen_peers), preface(options, load)]
+    if bench.figures.notes:
+        parts.append("\n".join(f"- {note}" for note in bench.figures.notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="infermesh and nginx, one round")
+    parser.add_argument("--rows", help="figures, with commas: " + ",".join(row.key for row in ROWS))
+    parser.add_argument("--peers", help="peers, with commas: " + ", ".join(peer.name for peer in known.PEERS))
+    parser.add_argument("--seconds", type=float, default=2, help="length of a window of load (default 2)")
+    parser.add_argument("--repeats", type=int, help="rounds (default 3; 1 with --quick)")
+    parser.add_argument("--binary", default=str(machine.ROOT / "build/release/infermesh"))
+    parser.add_argument("--tools", help="folder of mock_engine and load_gen (default: where the binary is)")
+    parser.add_argument("-o", "--output", help="write the table to this file, too")
+    options = parser.parse_args()
+    options.whole = not (options.quick or options.rows or options.peers or options.repeats)
+    options.repeats = options.repeats or (1 if options.quick else 3)
+    keys = chosen(options.rows, [row.key for row in ROWS], "row")
+    options.chosen_rows = [row for row in ROWS if row.key in keys]
+    names = known.QUICK if options.quick and not options.peers else [peer.name for peer in known.PEERS]
+    names = chosen(options.peers, names, "peer")
+    options.chosen_peers = [peer for peer in known.PEERS if peer.name in names]
+    return options
+
+
+def leave_out_missing(options: argparse.Namespace, figures: Figures) -> None:
+    for program in dict.fromkeys(peer.program for peer in options.chosen_peers):
+        if reason := known.missing(program, pathlib.Path(options.binary)):
+            if program == INFERMESH:
+                raise SystemExit(f"{options.binary} is {reason}")
+            figures.note(f"{program}: left out, {reason}")
+            options.chosen_peers = [peer for peer in options.chosen_peers if peer.program != program]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", default=str(ROOT / "build/release/infermesh"))
-    parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("-o", "--output", help="write the table to this file too")
-    options = parser.parse_args()
-    for tool in ("nginx", "wrk", "taskset"):
-        if shutil.which(tool) is None:
-            print(f"{tool} is not installed; `make bench` installs it", file=sys.stderr)
-            return 2
-    text = run(options)
-    print(text, end="")
+    options = parse()
+    build = pathlib.Path(options.tools or pathlib.Path(options.binary).parent).resolve()
+    for tool in ("mock_engine", "load_gen"):
+        if not (build / tool).exists():
+            raise SystemExit(f"{build / tool} is not built: ninja -C {build} mock_engine load_gen")
+    if (os.cpu_count() or 1) < 2:
+        raise SystemExit("the benchmark needs two cores: one for the proxy, one for all else")
+    machine.allow_many_files()
+    screen = Screen()
+    load_before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="infermesh-bench-") as name:
+        tools = Tools(build, pathlib.Path(name))
+        with tools.engines() as engines:
+            bench = Bench(options, tools, engines, screen)
+            leave_out_missing(options, bench.figures)
+            bench.run()
+    text = text_of(bench, options, (load_before, os.getloadavg()[0]))
+    screen.line("")
+    print(text)
+    missed = report.missed(bench.figures)
+    for line in missed:
+        screen.line(f"   not met  {line}")
+    write(options, bench, text)
+    return 0
+
+
+def write(options: argparse.Namespace, bench: Bench, text: str) -> None:
+    kept = machine.ROOT / "build/bench"
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / "report.md").write_text(text)
+    (kept / "report.json").write_text(json.dumps({"samples": bench.figures.samples, "notes": bench.figures.notes}, indent=1))
     if options.output:
         pathlib.Path(options.output).write_text(text)
-    return 0
+    if options.whole:
+        page = machine.ROOT / "docs/benchmarks.md"
+        page.write_text(report.replace_between(page.read_text(), text))
+        bench.screen.line("   written to docs/benchmarks.md; samples in build/bench/report.json")
 
 
 if __name__ == "__main__":
