@@ -8,11 +8,6 @@ if(INFERMESH_STATIC)
 endif()
 find_package(Boost 1.81 REQUIRED COMPONENTS json)
 
-add_library(asio INTERFACE)
-target_link_libraries(asio INTERFACE Boost::headers Threads::Threads)
-# Coroutine frames and handlers are kept for the next ones, as many as a request has.
-target_compile_definitions(asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=32)
-
 add_library(boost_json INTERFACE)
 find_library(BOOST_JSON_STATIC libboost_json.a REQUIRED)
 target_link_libraries(boost_json INTERFACE ${BOOST_JSON_STATIC} Boost::headers)

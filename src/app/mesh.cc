@@ -96,6 +96,7 @@ int Mesh::run() {
   }
   loop_.spawn(await_signals());
   loop_.run();
+  loop_.end_tasks();
   discovery_.reset();
   keeper_.reset();
   shards_.reset();

@@ -24,6 +24,7 @@ Shards::~Shards() {
   for (auto& thread : threads_) {
     thread->loop.stop();
     if (thread->thread.joinable()) thread->thread.join();
+    thread->loop.end_tasks();
     thread->listener.reset();
     thread->server.reset();
     thread->shard.reset();  // before its loop, whose sockets it holds

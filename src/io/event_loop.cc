@@ -5,20 +5,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <system_error>
 
 #include "base/assert.h"
 #include "base/text.h"
 #include "io/address.h"
+#include "io/block_cache.h"
 #include "io/socket_stream.h"
+#include "port/wakeup.h"
 
 namespace infermesh::io {
 namespace {
-
-namespace asio = boost::asio;
 
 constexpr Duration kTick = 10ms;
 constexpr Duration kWaitMax = 1h;
@@ -41,24 +39,25 @@ int begin_connect(const SocketAddress& target) {
 
 }  // namespace
 
-// Only the loop's own thread touches the context: posts from others go through `posted_`.
-EventLoop::EventLoop()
-    : names_(*this, reactor_.parking()),
-      context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE),
-      work_(context_.get_executor()) {}
+EventLoop::EventLoop() : names_(*this) {}
 
-// Coroutines that still wait go first: they hold sockets and timers.
+// Tasks that still wait go first: they hold sockets and timers.
 EventLoop::~EventLoop() {
-  reactor_.parking().clear();
+  end_tasks();
+}
+
+void EventLoop::end_tasks() {
+  tasks_.end();
 }
 
 void EventLoop::run() {
+  BlockCache::of_this_thread().open();
   while (!stopped_.load(std::memory_order_acquire)) {
-    context_.poll();
+    tasks_.run();
     reactor_.wait(until_next());
-    // Within the context, where Asio keeps the memory of handlers for the next ones.
-    asio::post(context_, [this] { turn(); });
+    turn();
   }
+  BlockCache::of_this_thread().close();
 }
 
 void EventLoop::turn() {
@@ -110,17 +109,14 @@ void EventLoop::arm(port::Timer& timer, Instant deadline) {
 }
 
 port::Task<void> EventLoop::sleep_until(Instant when) {
-  Parking::Spot wake(reactor_.parking());
+  port::Wakeup wake;
   port::Timer timer([&wake] { wake.set(); });
   sleeps_.arm(timer, when);
   co_await wake.wait();
 }
 
 void EventLoop::spawn(port::Task<void> task) {
-  // A task that lets an exception out is a programmer error; detached would swallow it.
-  asio::co_spawn(context_.get_executor(), std::move(task), [](std::exception_ptr error) {
-    if (error) std::rethrow_exception(error);
-  });
+  tasks_.spawn(std::move(task));
 }
 
 void EventLoop::post(std::function<void()> function) {

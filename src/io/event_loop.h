@@ -1,11 +1,9 @@
-// EventLoop: port::Loop of one thread: coroutines run on an Asio context, sockets wait on a
-// Reactor, timers on heaps. run() returns after stop(). Timers resolve to 10 ms, sleep_until() as
+// EventLoop: port::Loop of one thread: coroutines in port::Tasks, sockets on a Reactor, timers on
+// heaps. run() returns after stop(). Timers resolve to 10 ms, sleep_until() as
 // finely as the kernel.
 #pragma once
 
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "io/names.h"
 #include "io/reactor.h"
 #include "port/loop.h"
+#include "port/tasks.h"
 #include "port/timer_queue.h"
 
 namespace infermesh::io {
@@ -24,6 +23,8 @@ class EventLoop final : public port::Loop {
 
   void run();   // until stop(), on the calling thread
   void stop();  // from any thread
+  // Destroys what still waits, so that what it uses may go. Nothing runs here any more.
+  void end_tasks();
   Reactor& reactor() { return reactor_; }
 
   Instant now() const override;
@@ -48,8 +49,7 @@ class EventLoop final : public port::Loop {
   std::mutex post_mutex_;
   std::vector<std::function<void()>> posted_;
   Names names_;
-  boost::asio::io_context context_;  // destroyed before what its coroutines use
-  boost::asio::executor_work_guard<port::Executor> work_;
+  port::Tasks tasks_;  // destroyed before what they use
 };
 
 // Whether other sockets may bind the same address; the kernel spreads connections over those that

@@ -9,6 +9,7 @@
 #include "io/address.h"
 #include "io/event_loop.h"
 #include "io/socket_stream.h"
+#include "port/wakeup.h"
 
 namespace infermesh::io {
 namespace {
@@ -22,7 +23,7 @@ std::string error_text(int error) {
 class SocketListener final : public port::Listener, private Reactor::Watcher {
  public:
   SocketListener(Reactor& reactor, int fd, std::string address)
-      : reactor_(reactor), fd_(fd), address_(std::move(address)), wake_(reactor.parking()) {
+      : reactor_(reactor), fd_(fd), address_(std::move(address)) {
     if (!reactor_.add(fd_, EPOLLIN, *this)) close();
   }
   ~SocketListener() override { close(); }
@@ -58,7 +59,7 @@ class SocketListener final : public port::Listener, private Reactor::Watcher {
   Reactor& reactor_;
   int fd_;
   std::string address_;
-  Parking::Spot wake_;
+  port::Wakeup wake_;
 };
 
 // A bound and listening socket, or -errno.

@@ -9,6 +9,8 @@
 #include <optional>
 #include <thread>
 
+#include "port/wakeup.h"
+
 namespace infermesh::io {
 namespace {
 
@@ -36,7 +38,7 @@ Found look_up(const std::string& host, std::uint16_t port) {
 
 struct Lookup {
   std::optional<Found> found;
-  Parking::Spot* wake = nullptr;  // null: nobody waits any more
+  port::Wakeup* wake = nullptr;  // null: nobody waits any more
 };
 
 }  // namespace
@@ -47,8 +49,7 @@ struct Names::Link {
   int under_way = 0;  // loop's thread only
 };
 
-Names::Names(port::Loop& loop, Parking& parking)
-    : loop_(loop), parking_(parking), link_(std::make_shared<Link>()) {
+Names::Names(port::Loop& loop) : loop_(loop), link_(std::make_shared<Link>()) {
   link_->loop = &loop;
 }
 
@@ -65,7 +66,7 @@ port::Task<Result<std::vector<SocketAddress>>> Names::find(std::string host, std
   }
   ++link_->under_way;
   auto lookup = std::make_shared<Lookup>();
-  Parking::Spot wake(parking_);
+  port::Wakeup wake;
   lookup->wake = &wake;
   std::thread([link = link_, lookup, host, port] {
     auto found = std::make_shared<Found>(look_up(host, port));

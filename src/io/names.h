@@ -8,7 +8,6 @@
 
 #include "base/result.h"
 #include "io/address.h"
-#include "io/parking.h"
 #include "port/loop.h"
 
 namespace infermesh::io {
@@ -17,7 +16,7 @@ class Names {
  public:
   static constexpr int kLookupsMax = 32;
 
-  Names(port::Loop& loop, Parking& parking);
+  explicit Names(port::Loop& loop);
   ~Names();  // does not wait for lookups; what they find is dropped
 
   // kUpstreamConnectFailed: no such name, too late, or too many lookups under way.
@@ -27,7 +26,6 @@ class Names {
  private:
   struct Link;  // what threads hold of the loop
   port::Loop& loop_;
-  Parking& parking_;
   std::shared_ptr<Link> link_;
 };
 

@@ -20,7 +20,6 @@ Reactor::Reactor()
 }
 
 Reactor::~Reactor() {
-  parking_.clear();
   ::close(wake_);
   ::close(epoll_);
 }

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/time.h"
-#include "io/parking.h"
 
 namespace infermesh::io {
 
@@ -41,8 +40,6 @@ class Reactor {
   void dispatch();
   void interrupt();  // from any thread
 
-  Parking& parking() { return parking_; }
-
  private:
   static constexpr std::size_t kBatch = 256;
 
@@ -52,7 +49,6 @@ class Reactor {
   std::array<epoll_event, kBatch> batch_;
   std::size_t batch_size_ = 0, batch_at_ = 0;
   std::vector<Watcher*> deferred_, running_;
-  Parking parking_;
 };
 
 }  // namespace infermesh::io

@@ -8,8 +8,7 @@
 
 namespace infermesh::io {
 
-Signals::Signals(EventLoop& loop, std::initializer_list<int> numbers)
-    : reactor_(loop.reactor()), wake_(reactor_.parking()) {
+Signals::Signals(EventLoop& loop, std::initializer_list<int> numbers) : reactor_(loop.reactor()) {
   sigemptyset(&set_);
   for (const int number : numbers) sigaddset(&set_, number);
   ::pthread_sigmask(SIG_BLOCK, &set_, &before_);

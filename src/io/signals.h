@@ -8,6 +8,7 @@
 
 #include "io/event_loop.h"
 #include "io/reactor.h"
+#include "port/wakeup.h"
 
 namespace infermesh::io {
 
@@ -26,7 +27,7 @@ class Signals final : private Reactor::Watcher {
   Reactor& reactor_;
   sigset_t set_, before_;
   int fd_;
-  Parking::Spot wake_;
+  port::Wakeup wake_;
 };
 
 }  // namespace infermesh::io

@@ -13,6 +13,7 @@
 #include <cerrno>
 
 #include "io/address.h"
+#include "port/wakeup.h"
 
 namespace infermesh::io {
 namespace {
@@ -108,7 +109,7 @@ void SocketStream::on_ready(std::uint32_t events) {
 port::Task<IoStatus> SocketStream::until(Side& side) {
   if (fd_ < 0) co_return IoStatus::kError;
   if (side.ready) co_return IoStatus::kOk;
-  Parking::Spot wake(reactor_.parking());
+  port::Wakeup wake;
   IoStatus status = IoStatus::kOk;
   side.waiting = [&wake, &status](IoStatus told) {
     status = told;

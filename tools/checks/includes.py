@@ -5,7 +5,6 @@ from checks.tree import Violation, folder_of, is_test
 
 # Headers in angle brackets that belong to a library, and the target of cmake/dependencies.cmake that brings it.
 LIBRARIES = (
-    (re.compile(r"^boost/(asio|system)"), "asio"),
     (re.compile(r"^boost/"), "boost_json"),
     (re.compile(r"^yaml-cpp/"), "yaml"),
     (re.compile(r"^CLI/"), "cli11"),

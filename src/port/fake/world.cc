@@ -1,8 +1,5 @@
 #include "port/fake/world.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
-#include <exception>
 #include <utility>
 
 #include "base/assert.h"
@@ -10,12 +7,16 @@
 namespace infermesh::port::fake {
 namespace {
 
-namespace asio = boost::asio;
-
 // Wall time at the world's beginning: 2026-01-01T00:00:00Z.
 constexpr WallTime kWallStart = WallTime(1'767'225'600s);
 // Handlers run in one settle(); more is a task that goes round without waiting.
 constexpr std::size_t kHandlersMax = 50'000'000;
+
+struct Forget {  // a ticket, when its coroutine goes on or is destroyed
+  std::map<World::Ticket, Wakeup*>& parked;
+  World::Ticket ticket;
+  ~Forget() { parked.erase(ticket); }
+};
 
 class WorldLoop final : public Loop {
  public:
@@ -50,14 +51,7 @@ World::World(std::uint64_t seed) : rng_(seed), network_(*this) {
 }
 
 World::~World() {
-  // Unwinding a task may end others and park nothing new that lasts.
-  while (!parked_.empty()) {
-    parked_.erase(parked_.begin());
-    context_.restart();
-    context_.poll();
-  }
-  context_.restart();
-  context_.poll();
+  tasks_.end();
 }
 
 Loop& World::make_loop() {
@@ -67,8 +61,7 @@ Loop& World::make_loop() {
 
 void World::settle() {
   for (std::size_t handlers = 0; handlers < kHandlersMax; ++handlers) {
-    context_.restart();
-    if (context_.poll_one() > 0) continue;
+    if (tasks_.run_one()) continue;
     if (timers_.next() > now_) return;
     timers_.run(now_);
   }
@@ -103,22 +96,26 @@ bool World::run_until(const std::function<bool()>& done, Duration limit) {
 }
 
 Task<void> World::park(Ticket ticket) {
-  co_await suspend([this, ticket](Resume resume) { parked_.emplace(ticket, std::move(resume)); });
+  Wakeup wake;
+  parked_.emplace(ticket, &wake);
+  const Forget forget{parked_, ticket};
+  co_await wake.wait();
 }
 
 void World::unpark(Ticket ticket) {
-  auto held = parked_.extract(ticket);
-  if (!held.empty()) held.mapped()();
+  const auto held = parked_.find(ticket);
+  if (held != parked_.end()) held->second->set();
 }
 
 void World::post(std::function<void()> function) {
-  asio::post(context_, std::move(function));
+  tasks_.spawn([](std::function<void()> posted) -> Task<void> {
+    posted();
+    co_return;
+  }(std::move(function)));
 }
 
 void World::spawn(Task<void> task) {
-  asio::co_spawn(context_.get_executor(), std::move(task), [](std::exception_ptr error) {
-    if (error) std::rethrow_exception(error);
-  });
+  tasks_.spawn(std::move(task));
 }
 
 }  // namespace infermesh::port::fake

@@ -8,7 +8,6 @@
 // thread-safe, but for Loop::post.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <deque>
 #include <functional>
 #include <map>
@@ -20,8 +19,9 @@
 #include "base/rng.h"
 #include "port/fake/network.h"
 #include "port/loop.h"
-#include "port/suspend.h"
+#include "port/tasks.h"
 #include "port/timer_queue.h"
+#include "port/wakeup.h"
 
 namespace infermesh::port::fake {
 
@@ -45,7 +45,7 @@ class World {
   template <typename T>
   T run(Task<T> task, Duration limit = 60s);
 
-  // For the parts of the world: a suspended coroutine is owned by the world under a ticket.
+  // For the parts of the world: a coroutine that waits is known by a ticket.
   using Ticket = std::uint64_t;
   Ticket next_ticket() { return ++tickets_; }
   Task<void> park(Ticket ticket);
@@ -58,15 +58,15 @@ class World {
  private:
   bool step(Instant until);  // one jump of time; false when there is none before `until`
 
-  // In the order in which the parts need each other: the context, which may hold tasks, goes first.
+  // In the order in which the parts need each other: the tasks go first.
   Instant now_{};
   Rng rng_;
   TimerQueue timers_;
   Network network_;
   std::vector<std::unique_ptr<Loop>> loops_;
-  std::map<Ticket, Resume> parked_;
+  std::map<Ticket, Wakeup*> parked_;
   Ticket tickets_ = 0;
-  boost::asio::io_context context_{1};
+  Tasks tasks_;
 };
 
 template <typename T>
