@@ -24,7 +24,7 @@ ifdef REWRITE
 export INFERMESH_REWRITE := 1
 endif
 
-.PHONY: help demo demo-stop build dev test test-unit test-e2e test-asan test-tsan check fmt gen fuzz bench bench-routing docs clean
+.PHONY: help demo demo-stop build dev test test-unit test-e2e test-asan test-tsan check fmt gen fuzz bench bench-routing soak overload docs clean
 
 help: ## this list
 	@printf 'make demo          see it work: real engines, real clients, one engine killed; under a minute\n'
@@ -92,6 +92,12 @@ bench: ## the router's own cost beside nginx and other routers (ARGS: for bench/
 	@tools/setup.sh build bench
 	@$(STEP) build release infermesh mock_engine load_gen
 	@$(STEP) show "what a request costs" /usr/bin/python3 bench/proxy/run.py $(ARGS)
+
+soak: build ## half load, engines killed and slowed, clients that vanish: 30 minutes (ARGS: for bench/soak/run.py)
+	@$(STEP) show soak /usr/bin/python3 bench/soak/run.py $(ARGS)
+
+overload: build ## twice the capacity for 5 minutes: goodput, priorities, recovery (ARGS: for bench/overload/run.py)
+	@$(STEP) show overload /usr/bin/python3 bench/overload/run.py $(ARGS)
 
 bench-routing: build ## every policy on simulated engines: goodput, latency, prefix hits (ARGS: for bench/routing/run.py)
 	@tools/setup.sh venv

@@ -19,12 +19,15 @@ def load(name, program="run"):
     sys.path.insert(0, str(HERE / name))  # for what it imports beside it
     spec = importlib.util.spec_from_file_location(f"{name}_{program}", HERE / name / f"{program}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for their annotations
     spec.loader.exec_module(module)
     sys.path.pop(0)
     return module
 
 
 proxy, routing, instructions = load("proxy"), load("routing"), load("proxy", "instructions")
+soak, overload = load("soak"), load("overload")
+stress, verdicts, world = (sys.modules[name] for name in ("client", "verdict", "world"))
 machine, peers, rows, report = (sys.modules[name] for name in ("machine", "peers", "rows", "report"))
 
 
@@ -146,6 +149,109 @@ class Proxy(unittest.TestCase):
             pathlib.Path(folder, "smg.reason").write_text("pip install smg==1 failed\n")
             self.assertEqual(peers.missing("smg", pathlib.Path("/nowhere")), "pip install smg==1 failed")
             self.assertIn("make build", peers.missing("infermesh", pathlib.Path("/nowhere")))
+
+
+def fate(name, manner=stress.GOOD, **found):
+    ask = stress.Ask(name, manner, stream=found.pop("stream", False), priority=found.pop("priority", ""))
+    one = stress.Fate(ask, found.pop("begun", 0.0))
+    one.status, one.whole, one.ended = 200, True, one.begun + found.pop("seconds", 0.1)
+    for key, value in found.items():
+        setattr(one, key, value)
+    return one
+
+
+class Journals(unittest.TestCase):
+    BEFORE = "begin a.1\nfirst a.1\nend a.1\nbegin b.1\nbegin c.2\nfirst c.2\nbegin d.1\nfirst d.1\ngone d.1\nbegin e.1\nfirst e.1\n"
+
+    def test_what_was_in_hand_is_told_by_whether_its_answer_had_begun(self):
+        self.assertEqual(world.in_hand(self.BEFORE, len(self.BEFORE)), ({"c", "e"}, {"b"}))
+
+    def test_what_is_given_up_at_the_end_was_in_hand_and_what_is_finished_was_not(self):
+        after = "gone b.1\ngone c.2\nend e.1\n"
+        self.assertEqual(world.in_hand(self.BEFORE + after, len(self.BEFORE)), ({"c"}, {"b"}))
+
+
+class Fates(unittest.TestCase):
+    def judged(self, data, **found):
+        one = fate("x", data=data, **found)
+        stress.judge(one)
+        return one
+
+    def test_a_stream_is_well_with_its_last_event_and_a_clean_end_only(self):
+        whole = b'data: {"a":1}\n\ndata: [DONE]\n\n'
+        self.assertTrue(self.judged(whole, stream=True).ok)
+        self.assertFalse(self.judged(whole[:15], stream=True).ok)
+        self.assertFalse(self.judged(whole, stream=True, whole=False).ok)
+
+    def test_an_error_is_known_by_its_code(self):
+        event = b'data: {"a":1}\n\ndata: {"error":{"code":"upstream_error","type":"t"}}\n\n'
+        self.assertEqual(self.judged(event, stream=True, whole=False).error_code, "upstream_error")
+        self.assertEqual(self.judged(b'{"error":{"type":"overloaded_error"}}', status=503).error_code, "overloaded_error")
+        self.assertEqual(self.judged(b"<html>", status=503).error_code, "unreadable")
+
+
+class Soak(unittest.TestCase):
+    def verdict(self, fates, lost=(), stuck=()):
+        """The checks of the answers, with what engines' journals say."""
+        fake = types.SimpleNamespace(world=types.SimpleNamespace(journals=lambda: (set(lost), set(stuck))),
+                                     answered=soak.Soak.answered)
+        verdict = verdicts.Verdict()
+        soak.Soak.judge_answers(fake, verdict, fates)
+        return verdict
+
+    BROKEN = {"stream": True, "whole": False, "error_code": "upstream_error"}
+
+    def test_all_well_holds(self):
+        self.assertTrue(self.verdict([fate("a"), fate("b", stream=True, done=True)]).holds)
+
+    def test_a_failure_needs_a_killed_engine_that_had_begun_that_answer(self):
+        self.assertTrue(self.verdict([fate("a", **self.BROKEN)], lost=["a"]).holds)
+        self.assertFalse(self.verdict([fate("a", **self.BROKEN)], lost=["b"]).holds)
+        self.assertFalse(self.verdict([fate("a", status=502)]).holds)
+
+    def test_what_an_engine_lost_its_client_must_know(self):
+        self.assertFalse(self.verdict([fate("b")], lost=["a"]).holds)
+        self.assertTrue(self.verdict([fate("a", stress.LEAVES, left=True, status=0)], lost=["a"]).holds)
+
+    def test_a_broken_stream_may_not_end_cleanly(self):
+        self.assertFalse(self.verdict([fate("a", **{**self.BROKEN, "whole": True})], lost=["a"]).holds)
+
+    def test_a_stalled_body_is_told_408_and_living_engines_hold_nothing(self):
+        self.assertTrue(self.verdict([fate("a", stress.STALLS, status=408)]).holds)
+        self.assertFalse(self.verdict([fate("a", stress.STALLS, status=0)]).holds)
+        self.assertFalse(self.verdict([fate("a")], stuck=["x"]).holds)
+
+
+class Overload(unittest.TestCase):
+    def test_recovery_is_the_first_second_in_which_nearly_all_are_well(self):
+        fates = [fate(str(i), begun=i / 10, status=200 if i >= 12 else 503) for i in range(40)]
+        after = overload.Phase(0.0, 4.0, fates)
+        self.assertEqual(overload.recovery(after, 1.0), 1.25)
+        self.assertEqual(overload.recovery(overload.Phase(0.0, 4.0, [fate("x", status=503)]), 1.0), 4.0)
+        self.assertEqual(overload.recovery(after, 0.05), 4.0, "slow is not well")
+
+    def test_goodput_counts_what_came_whole_and_in_time(self):
+        fates = [fate("a"), fate("b", seconds=3), fate("c", status=503), fate("d", whole=False)]
+        self.assertEqual(overload.Phase(0.0, 2.0, fates).goodput(1.0), 0.5)
+
+
+class Verdicts(unittest.TestCase):
+    def test_one_check_that_fails_fails_all_and_is_marked(self):
+        verdict = verdicts.Verdict()
+        verdict.tell("requests", 7)
+        verdict.at_most("stuck", 0, 0)
+        self.assertTrue(verdict.holds)
+        verdict.at_least("goodput", 0.5, 0.9)
+        self.assertFalse(verdict.holds)
+        lines = verdict.text(colour=False).splitlines()
+        self.assertTrue(lines[2].endswith("at least 0.9  FAILED"), lines)
+        self.assertIn("1 of the checks failed", lines[-1])
+
+    def test_slope_and_percentiles(self):
+        self.assertAlmostEqual(verdicts.slope([(0, 10), (1, 12), (2, 14)]), 2)
+        self.assertEqual(verdicts.slope([(1, 5)]), 0)
+        self.assertEqual([verdicts.percentile([3, 1, 2, 4], share) for share in (0.5, 0.95, 1)], [2, 4, 4])
+        self.assertEqual(verdicts.percentile([], 0.5), 0)
 
 
 def result(p50=0.1, errors=None):
