@@ -28,7 +28,7 @@ def load(name, program="run"):
 proxy, routing, instructions = load("proxy"), load("routing"), load("proxy", "instructions")
 soak, overload = load("soak"), load("overload")
 stress, verdicts, world = (sys.modules[name] for name in ("client", "verdict", "world"))
-machine, peers, rows, report = (sys.modules[name] for name in ("machine", "peers", "rows", "report"))
+idle, machine, peers, rows, report = (sys.modules[name] for name in ("idle", "machine", "peers", "rows", "report"))
 
 
 class Instructions(unittest.TestCase):
@@ -70,6 +70,14 @@ class Machine(unittest.TestCase):
                           (good.replace('"requests": 7', '"requests": 0'), "nothing was answered")):
             with self.assertRaisesRegex(machine.Failed, why):
                 machine.read_result(text)
+
+
+class Idle(unittest.TestCase):
+    def test_the_page_is_what_stands_behind_the_captured_head(self):
+        self.assertEqual(idle.body_of(b"HTTP/1.1 200 OK\r\nx: y\r\n\r\na 1\n\nb 2\n"), b"a 1\n\nb 2\n")
+        page = idle.body_of(idle.PAGE.read_bytes())
+        self.assertIn(b"\nvllm:num_requests_waiting{", page)
+        self.assertGreater(len(page), 54_000)
 
 
 class Rows(unittest.TestCase):

@@ -1,4 +1,67 @@
-"""Figures that only infermesh has: the decision alone, and the cost of watching many engines."""
+"""Figures that only infermesh has: the cost of watching many engines of which nobody asks anything."""
 from __future__ import annotations
 
-OWN = {}
+import contextlib
+import json
+import os
+import pathlib
+import time
+import urllib.request
+
+import machine
+from machine import Failed, Process, Tools
+
+ENGINES = 1000
+PAGE = machine.ROOT / "test/fixtures/engines/vllm/metrics-load-waiting.http"  # 54 KB, as a vLLM under load said it
+SETTLE, WINDOW = 4, 8  # seconds; an idle engine is looked at every two
+
+
+def body_of(capture: bytes) -> bytes:
+    """What stands behind the head of a captured answer."""
+    for end in (b"\r\n\r\n", b"\n\n"):
+        if end in capture:
+            return capture.partition(end)[2]
+    raise ValueError("no head in the capture")
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def ready_engines(ready: pathlib.Path) -> int:
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        admin = json.loads(ready.read_text())["admin"]
+        with urllib.request.urlopen(f"http://{admin}/api/status", timeout=2) as answer:
+            return json.load(answer)["engines"]["ready"]
+    return 0
+
+
+def polling_cores(tools: Tools, binary: pathlib.Path) -> float:
+    """Cores that the router uses while every engine is polled at the pace of an idle one."""
+    page, ready = tools.folder / "metrics.txt", tools.folder / "polling.ready"
+    page.write_bytes(body_of(PAGE.read_bytes()))
+    objects = tools.folder / "polled"
+    objects.mkdir(exist_ok=True)
+    with tools.engines(ENGINES, page) as ports:
+        (objects / "engines.yaml").write_text("---\n".join(
+            f"kind: Engine\nname: e{port}\nspec:\n  url: http://127.0.0.1:{port}\n" for port in ports))
+        command = [str(binary), "run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--shards", "1",
+                   "--access-log", "off", "--log-level", "warn", "--ready-file", str(ready), "--objects", str(objects)]
+        router = Process(command, machine.PROXY_CORE, tools.folder / "polling.log")
+        try:
+            end = time.monotonic() + 30
+            while (found := ready_engines(ready)) < ENGINES:
+                router.check()
+                if time.monotonic() > end:
+                    raise Failed(f"{found} of {ENGINES} engines were ready after 30 s")
+                time.sleep(0.2)
+            time.sleep(SETTLE)
+            before, begun = cpu_seconds(router.pid), time.monotonic()
+            time.sleep(WINDOW)
+            return (cpu_seconds(router.pid) - before) / (time.monotonic() - begun)
+        finally:
+            router.stop()
+
+
+OWN = {"polling": polling_cores}

@@ -85,7 +85,10 @@ def main() -> int:
         print("valgrind is not installed: apt-get install valgrind", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="infermesh-count-") as name:
-        profile, requests = count(options, pathlib.Path(name))
+        try:
+            profile, requests = count(options, pathlib.Path(name))
+        except machine.Failed as failure:
+            raise SystemExit(f"no figures: {failure}") from None
         for title, flags in (("itself", ()), ("with what it calls", ("--inclusive=yes",))):
             rows = parse(annotate(profile, *flags), requests, options.least)
             print(f"\n{options.case}, {options.policy}, {requests} requests: instructions a request, {title}")

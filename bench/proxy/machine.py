@@ -136,7 +136,7 @@ class Tools:
 
     @contextlib.contextmanager
     def engines(self, count: int = 4, metrics: pathlib.Path | None = None) -> Iterator[list[int]]:
-        said = self.folder / "mock.out"
+        said = self.folder / f"mock-{count}.out"
         said.unlink(missing_ok=True)
         command = [str(self.build / "mock_engine"), "--ports", ",".join(["0"] * count)]
         mock = Process(command + (["--metrics-file", str(metrics)] if metrics else []), LOAD_CORE, said)

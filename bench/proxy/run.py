@@ -157,10 +157,11 @@ class Bench:
                     self.figures.add(key, INFERMESH, measure(self.tools, self.binary))
 
     def run(self) -> None:
-        titles = [row.key.rjust(9) for row in self.options.chosen_rows if row.load]
-        self.screen.line(f"   {self.screen.dim}{'':9}  {'us':26}{''.join(titles)}{self.screen.off}")
-        for number in range(1, self.options.repeats + 1):
-            self.round(number)
+        if titles := [row.key.rjust(9) for row in self.options.chosen_rows if row.load]:
+            self.screen.line(f"   {self.screen.dim}{'':9}  {'us':26}{''.join(titles)}{self.screen.off}")
+        if titles or self.wanted("start") or self.wanted("idle-rss"):
+            for number in range(1, self.options.repeats + 1):
+                self.round(number)
         self.memory()
         self.still()
 
