@@ -94,7 +94,8 @@ bench: ## the router's own cost beside nginx and other routers (ARGS: for bench/
 	@$(STEP) show "what a request costs" /usr/bin/python3 bench/proxy/run.py $(ARGS)
 
 soak: build ## half load, engines killed and slowed, clients that vanish: 30 minutes (ARGS: for bench/soak/run.py)
-	@$(STEP) show soak /usr/bin/python3 bench/soak/run.py $(ARGS)
+	@tools/setup.sh venv
+	@$(STEP) show soak $(PYTHON) bench/soak/run.py $(ARGS)
 
 overload: build ## twice the capacity for 5 minutes: goodput, priorities, recovery (ARGS: for bench/overload/run.py)
 	@$(STEP) show overload /usr/bin/python3 bench/overload/run.py $(ARGS)

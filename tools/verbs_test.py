@@ -51,7 +51,7 @@ class Verbs(unittest.TestCase):
         self.assertIn("exec make test", (ROOT / ".ci/run").read_text())
 
     def test_every_other_verb_is_there(self):
-        for verb in ("build", "check", "fmt", "gen", "fuzz", "bench", "bench-routing", "docs"):
+        for verb in ("build", "check", "fmt", "gen", "fuzz", "bench", "bench-routing", "soak", "overload", "docs"):
             self.assertTrue(dry_run(verb).strip(), verb)
         self.assertIn("step.sh build release infermesh", dry_run("build"))
         self.assertIn("tools/fuzz.sh 60", dry_run("fuzz"))

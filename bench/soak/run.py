@@ -30,6 +30,7 @@ ENGINES = 4
 MANNERS = {GOOD: 80, LEAVES: 9, SLOW_BODY: 4, SLOW_READER: 4, STALLS: 3}
 # What the router remembers is kept small, so that it is full before the warm-up is over.
 SETTINGS = {"client_body_timeout": "2500ms", "prefix_index_bytes": "1MiB", "decisions_kept": 256, "shards": 1}
+HTTP2_SHARE = 0.4
 POOL = {"in_flight_per_engine_max": SLOTS, "queue_max": 512, "retry_budget": 1.0}
 
 
@@ -120,7 +121,19 @@ class Soak:
         chosen = manner or self.rng.choices(list(MANNERS), MANNERS.values())[0]
         prompt = f"prefix {self.rng.randrange(8)} " * self.rng.choice([4, 40, 400]) + str(self.rng.random())
         stream = chosen == SLOW_READER or self.rng.random() < 0.5
-        return Ask(self.clients.next_id("soak"), chosen, stream, self.rng.randrange(4, 29), prompt)
+        return Ask(self.clients.next_id("soak"), chosen, stream, self.rng.randrange(4, 29), prompt,
+                   http2=self.clients.sessions is not None and self.rng.random() < HTTP2_SHARE)
+
+    async def use_http2(self) -> str:
+        """Why it cannot be used; empty when it is."""
+        try:
+            import client_h2
+        except ImportError:
+            return "not asked: no Python package h2"
+        if not await client_h2.spoken(self.world.mesh.address):
+            return "not asked: the router does not speak it"
+        self.clients.sessions = client_h2.Sessions(self.world.mesh.address)
+        return ""
 
     async def find_capacity(self, seconds: float) -> float:
         """Answers a second with every slot in use and nothing amiss."""
@@ -154,6 +167,7 @@ class Soak:
 
     async def run(self) -> Verdict:
         self.seconds = self.options.minutes * 60
+        self.no_http2 = await self.use_http2()
         self.screen.now("finding the capacity")
         self.before = self.world.descriptors()
         self.capacity = await self.find_capacity(min(5.0, self.seconds / 6))
@@ -179,6 +193,8 @@ class Soak:
         gauges = self.world.settled()
         verdict.tell("faults", count_of(self.chaos.done) or "none")
         verdict.tell("requests", f"{len(fates):,}: {count_of(fate.ask.manner for fate in fates)}")
+        over_http2 = sum(fate.ask.http2 for fate in fates)
+        verdict.tell("over HTTP/2", self.no_http2 or f"{over_http2:,}")
         verdict.tell("retries", f"{self.world.mesh.metric('infermesh_retries_total'):.0f}")
         self.judge_answers(verdict, fates)
         self.judge_end(verdict, gauges)

@@ -1,4 +1,6 @@
-"""Clients of every manner, on one event loop: the fate of each request is kept. HTTP/1.1, connections kept alive."""
+"""Clients of every manner, on one event loop: the fate of each request is kept. HTTP/1.1, connections kept alive; HTTP/2
+where `client_h2` is given to them.
+"""
 from __future__ import annotations
 
 import asyncio
@@ -28,6 +30,7 @@ class Ask:
     tokens: int = 16
     prompt: str = "hello"
     priority: str = ""
+    http2: bool = False
 
     def body(self) -> bytes:
         asked = {"model": "sim", "messages": [{"role": "user", "content": self.prompt}], "max_tokens": self.tokens,
@@ -65,7 +68,7 @@ class Fate:
 
     def text(self) -> str:
         told = ", ".join(filter(None, [f"status {self.status}", self.error_code, self.failure]))
-        return f"{self.ask.id} ({self.ask.manner}, {'stream' if self.ask.stream else 'whole'}): {told}, " \
+        return f"{self.ask.id} ({self.ask.manner}, {'HTTP/2, ' if self.ask.http2 else ''}{'stream' if self.ask.stream else 'whole'}): {told}, " \
                f"{'whole' if self.whole else 'not whole'}, after {self.seconds:.2f} s on {self.engine or 'no engine'}"
 
 
@@ -136,6 +139,7 @@ class Clients:
         self.fates: list[Fate] = []
         self.running: set[asyncio.Task] = set()
         self.latest = 0
+        self.sessions = None  # of client_h2, for requests over HTTP/2
 
     def start(self, ask: Ask) -> None:
         task = asyncio.create_task(self.run(ask))
@@ -160,6 +164,8 @@ class Clients:
         return fate
 
     async def converse(self, ask: Ask, fate: Fate) -> None:
+        if ask.http2:
+            return await self.sessions.converse(ask, fate, self.rng)
         connection = await self.connection()
         keep = False
         try:
@@ -203,6 +209,8 @@ class Clients:
         for connection in self.idle:
             connection.close()
         self.idle.clear()
+        if self.sessions:
+            self.sessions.close()
 
 
 def judge(fate: Fate) -> None:
