@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/files.h"
 #include "cli/human.h"
+#include "cli/status.h"
 #include "cli/verbs.h"
 #include "core/model/engine_url.h"
 
@@ -238,17 +239,16 @@ class Doctor {
     const auto reason = text(engine, "reason");
     const auto since = age(number(engine, "since_ms"));
     const auto because = reason.empty() ? std::string() : ": " + reason;
-    const std::string path = text(engine, "runtime") == "openai" ? "/v1/models" : "/health";
     if (state == "down") {
       add("engines", Result::kFailure,
           fmt::format("{} at {} is down for {}{}", name, url, since, because),
           {topic_of(reason, Topic::kRefused),
-           fmt::format("is the server running? try: curl -i {}{}", url, path)});
+           fmt::format("is the server running? try: curl -i {}", health_url(engine))});
     } else if (state == "suspect" || state == "joining") {
       add("engines", Result::kWarning,
           fmt::format("{} at {} is {} for {}{}", name, url, state, since, because),
           {topic_of(reason, Topic::kJoining),
-           fmt::format("is it loading or overloaded? try: curl -i {}{}", url, path)});
+           fmt::format("is it loading or overloaded? try: curl -i {}", health_url(engine))});
     } else if (state == "draining") {
       add("engines", Result::kWarning,
           fmt::format("{} is draining for {}: it takes no new requests", name, since),

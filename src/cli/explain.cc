@@ -209,11 +209,9 @@ std::string totals_line(const json::value& engine) {
 
 std::string next_line(const json::value& engine) {
   const auto state = text(engine, "state");
-  const auto runtime = text(engine, "runtime");
-  const std::string path = runtime == "openai" ? "/v1/models" : "/health";
   if (state == "draining") return fmt::format("infermesh undrain {}", text(engine, "name"));
   if (state == "ready" && array(engine, "ejections").empty()) return {};
-  return fmt::format("curl -i {}{}", text(engine, "url"), path);
+  return fmt::format("curl -i {}", health_url(engine));
 }
 
 std::string engine_text(const json::value& engine, const Page& page, Format) {

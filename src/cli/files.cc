@@ -34,6 +34,7 @@ std::string counts_of(const ObjectSet& objects) {
   const std::size_t policies = objects.policies.size();
   if (policies > 0)
     parts.push_back(policies == 1 ? "1 policy" : fmt::format("{} policies", policies));
+  add(objects.runtimes.size(), "runtime");
   return parts.empty() ? "no objects" : join(parts, ", ");
 }
 

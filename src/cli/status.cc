@@ -6,6 +6,7 @@
 
 #include "cli/human.h"
 #include "cli/verbs.h"
+#include "wire/engine/adapter.h"
 
 namespace infermesh::cli {
 namespace {
@@ -186,6 +187,16 @@ int run_status(Session& session) {
     return error ? Exit::kUnhealthy : Exit::kOk;
   };
   return session.show(view);
+}
+
+// A described runtime's page is in its object, which is not told; its front page says something.
+std::string health_url(const json::value& engine) {
+  const auto runtime = parse_runtime(text(engine, "runtime"));
+  const auto models = texts(engine, "models");
+  const std::string path = runtime ? engines::path_for(engines::adapter_of(*runtime).health,
+                                                       models.empty() ? "MODEL" : models.front())
+                                   : "/";
+  return text(engine, "url") + path;
 }
 
 }  // namespace infermesh::cli

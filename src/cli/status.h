@@ -14,6 +14,9 @@ std::string models_text(const json::array& models, const Page& page, Format form
 // Each problem with the command that explains it.
 std::string problems_text(const json::array& problems, const Page& page);
 
+// The page that tells whether an engine can work, for people to ask themselves.
+std::string health_url(const json::value& engine);
+
 Tone tone_of_state(std::string_view state);
 
 }  // namespace infermesh::cli

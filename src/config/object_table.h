@@ -13,8 +13,8 @@
 
 namespace infermesh::config {
 
-enum class ObjectKind : std::uint8_t { kEngine, kPool, kModel, kRoutingPolicy };
-constexpr std::size_t kObjectKinds = 4;
+enum class ObjectKind : std::uint8_t { kEngine, kPool, kModel, kRoutingPolicy, kRuntime };
+constexpr std::size_t kObjectKinds = 5;
 std::string_view to_string(ObjectKind kind);  // "Engine", ...
 
 enum class FieldForm : std::uint8_t { kText, kNumber, kSwitch, kList };  // how JSON spells it
@@ -43,6 +43,9 @@ template <>
 std::span<const FieldInfo<ModelObject>> object_fields<ModelObject>();
 template <>
 std::span<const FieldInfo<RoutingPolicyObject>> object_fields<RoutingPolicyObject>();
+
+template <>
+std::span<const FieldInfo<RuntimeObject>> object_fields<RuntimeObject>();
 
 template <typename T>
 constexpr bool kIsOptional = false;

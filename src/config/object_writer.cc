@@ -101,6 +101,7 @@ void for_each_object(const ObjectSet& set, Visit visit) {
   for (const auto& object : set.pools) visit(object);
   for (const auto& object : set.models) visit(object);
   for (const auto& object : set.policies) visit(object);
+  for (const auto& object : set.runtimes) visit(object);
 }
 
 }  // namespace
@@ -118,6 +119,10 @@ std::string to_yaml(const RoutingPolicyObject& object) {
   return yaml_of(ObjectKind::kRoutingPolicy, object);
 }
 
+std::string to_yaml(const RuntimeObject& object) {
+  return yaml_of(ObjectKind::kRuntime, object);
+}
+
 std::string to_json(const EngineObject& object) {
   return json_of(ObjectKind::kEngine, object);
 }
@@ -129,6 +134,10 @@ std::string to_json(const ModelObject& object) {
 }
 std::string to_json(const RoutingPolicyObject& object) {
   return json_of(ObjectKind::kRoutingPolicy, object);
+}
+
+std::string to_json(const RuntimeObject& object) {
+  return json_of(ObjectKind::kRuntime, object);
 }
 
 std::string to_yaml(const ObjectSet& objects) {

@@ -13,7 +13,7 @@ namespace infermesh::config {
 namespace {
 
 constexpr std::array<std::string_view, kObjectKinds> kKindNames{"Engine", "Pool", "Model",
-                                                                "RoutingPolicy"};
+                                                                "RoutingPolicy", "Runtime"};
 
 struct Place {
   std::string file;
@@ -93,6 +93,8 @@ class SetReader {
         return read_spec(document, owner, name, ModelObject{}, set_.models);
       case ObjectKind::kRoutingPolicy:
         return read_spec(document, owner, name, RoutingPolicyObject{}, set_.policies);
+      case ObjectKind::kRuntime:
+        return read_spec(document, owner, name, RuntimeObject{}, set_.runtimes);
     }
   }
 
@@ -108,8 +110,9 @@ class SetReader {
   std::optional<ObjectKind> read_kind(const YamlNode& document) {
     const YamlEntry* entry = document.find("kind");
     if (entry == nullptr || entry->value.kind != YamlNode::Kind::kScalar) {
-      complain(at(document),
-               "the object has no kind; write `kind: Engine`, Pool, Model or RoutingPolicy");
+      complain(
+          at(document),
+          "the object has no kind; write `kind: Engine`, Pool, Model, RoutingPolicy or Runtime");
       return std::nullopt;
     }
     for (std::size_t i = 0; i < kObjectKinds; ++i) {
@@ -156,13 +159,31 @@ class SetReader {
       return complain(at(fields), fmt::format("the spec of {} is a map, not {}", owner,
                                               to_string(fields.kind)));
     }
+    const std::size_t before = problems_.size();
     for (const YamlEntry& entry : fields.entries) read_field(entry, owner, object);
     for (const FieldInfo<Object>& field : object_fields<Object>()) {
       if (field.required && fields.find(field.name) == nullptr) {
         complain(at(document), fmt::format("{} has no {}, which is required", owner, field.name));
       }
     }
+    if constexpr (std::is_same_v<Object, RuntimeObject>) {
+      if (problems_.size() == before) check_runtime(document, owner, object);
+    }
     if (name) objects.push_back(std::move(object));
+  }
+
+  // What its fields together must satisfy, shown at the field where it does not.
+  void check_runtime(const YamlNode& document, const std::string& owner,
+                     const RuntimeObject& object) {
+    if (parse_runtime(object.name)) {
+      complain(at(document), fmt::format("{}: a built-in runtime has this name", owner));
+    }
+    const auto checked = check_runtime_object(object);
+    if (checked) return;
+    const YamlEntry* spec = document.find("spec");
+    const YamlEntry* field = spec == nullptr ? nullptr : spec->value.find(checked.error().param);
+    complain(field == nullptr ? at(document) : at(*field),
+             fmt::format("{} in {}: {}", checked.error().param, owner, checked.error().detail));
   }
 
   template <typename Object>
@@ -233,6 +254,13 @@ class SetReader {
         if (parse_policy_kind(reference.name)) continue;
         for (std::size_t kind = 0; kind < kPolicyKinds; ++kind) {
           names.emplace_back(to_string(static_cast<PolicyKind>(kind)));
+        }
+      }
+      if (reference.kind == ObjectKind::kRuntime) {
+        if (parse_runtime(reference.name)) continue;
+        for (std::size_t i = 0; i < kRuntimes; ++i) {
+          const auto built_in = static_cast<Runtime>(i);
+          if (built_in != Runtime::kDescribed) names.emplace_back(to_string(built_in));
         }
       }
       complain(reference.place, fmt::format("{} in {}: there is no {} \"{}\"{}", reference.field,

@@ -6,19 +6,27 @@
 namespace infermesh::config {
 namespace {
 
-constexpr std::array<std::string_view, 4> kRuntimeChoices{"openai", "vllm", "sglang", "llamacpp"};
 constexpr std::array<std::string_view, 7> kPolicyChoices{"expected_latency", "round_robin", "random", "least_request", "power_of_two", "session", "prefix_affinity"};
 
-const std::array<FieldInfo<EngineObject>, 8> kEngineFields{{
+const std::array<FieldInfo<EngineObject>, 11> kEngineFields{{
     {"url", FieldForm::kText, true, std::nullopt, "",
      {0, kNoMaximum, {}, ValueKind::kUrl},
      &set_member<&EngineObject::url>, &items_of_member<&EngineObject::url>},
-    {"runtime", FieldForm::kText, false, std::nullopt, "",
-     {0, kNoMaximum, kRuntimeChoices, ValueKind::kPlain},
+    {"runtime", FieldForm::kText, false, ObjectKind::kRuntime, "",
+     {0, kNoMaximum, {}, ValueKind::kName},
      &set_member<&EngineObject::runtime>, &items_of_member<&EngineObject::runtime>},
     {"models", FieldForm::kList, false, std::nullopt, "",
      {0, kNoMaximum, {}, ValueKind::kName},
      &set_member<&EngineObject::models>, &items_of_member<&EngineObject::models>},
+    {"apis", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kApi},
+     &set_member<&EngineObject::apis>, &items_of_member<&EngineObject::apis>},
+    {"metrics_url", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kUrl},
+     &set_member<&EngineObject::metrics_url>, &items_of_member<&EngineObject::metrics_url>},
+    {"management_url", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kUrl},
+     &set_member<&EngineObject::management_url>, &items_of_member<&EngineObject::management_url>},
     {"pool", FieldForm::kText, false, ObjectKind::kPool, "",
      {0, kNoMaximum, {}, ValueKind::kName},
      &set_member<&EngineObject::pool>, &items_of_member<&EngineObject::pool>},
@@ -111,6 +119,93 @@ const std::array<FieldInfo<RoutingPolicyObject>, 5> kRoutingPolicyFields{{
      &set_member<&RoutingPolicyObject::prefix_weight>, &items_of_member<&RoutingPolicyObject::prefix_weight>},
 }};
 
+const std::array<FieldInfo<RuntimeObject>, 28> kRuntimeFields{{
+    {"apis", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kApi},
+     &set_member<&RuntimeObject::apis>, &items_of_member<&RuntimeObject::apis>},
+    {"openai_prefix", FieldForm::kText, false, std::nullopt, "/v1",
+     {0, kNoMaximum, {}, ValueKind::kPath},
+     &set_member<&RuntimeObject::openai_prefix>, &items_of_member<&RuntimeObject::openai_prefix>},
+    {"health_path", FieldForm::kText, true, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPath},
+     &set_member<&RuntimeObject::health_path>, &items_of_member<&RuntimeObject::health_path>},
+    {"loading_status", FieldForm::kNumber, false, std::nullopt, "",
+     {400, 599, {}, ValueKind::kPlain},
+     &set_member<&RuntimeObject::loading_status>, &items_of_member<&RuntimeObject::loading_status>},
+    {"health_value", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPointer},
+     &set_member<&RuntimeObject::health_value>, &items_of_member<&RuntimeObject::health_value>},
+    {"ready_values", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPlain},
+     &set_member<&RuntimeObject::ready_values>, &items_of_member<&RuntimeObject::ready_values>},
+    {"loading_values", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPlain},
+     &set_member<&RuntimeObject::loading_values>, &items_of_member<&RuntimeObject::loading_values>},
+    {"models_path", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPath},
+     &set_member<&RuntimeObject::models_path>, &items_of_member<&RuntimeObject::models_path>},
+    {"models_post", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPlain},
+     &set_member<&RuntimeObject::models_post>, &items_of_member<&RuntimeObject::models_post>},
+    {"models_name", FieldForm::kText, false, std::nullopt, "/data/*/id",
+     {0, kNoMaximum, {}, ValueKind::kPointer},
+     &set_member<&RuntimeObject::models_name>, &items_of_member<&RuntimeObject::models_name>},
+    {"models_context", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPointer},
+     &set_member<&RuntimeObject::models_context>, &items_of_member<&RuntimeObject::models_context>},
+    {"identity_path", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPath},
+     &set_member<&RuntimeObject::identity_path>, &items_of_member<&RuntimeObject::identity_path>},
+    {"version", FieldForm::kText, false, std::nullopt, "/version",
+     {0, kNoMaximum, {}, ValueKind::kPointer},
+     &set_member<&RuntimeObject::version>, &items_of_member<&RuntimeObject::version>},
+    {"identity_concurrency_max", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPointer},
+     &set_member<&RuntimeObject::identity_concurrency_max>, &items_of_member<&RuntimeObject::identity_concurrency_max>},
+    {"load_path", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPath},
+     &set_member<&RuntimeObject::load_path>, &items_of_member<&RuntimeObject::load_path>},
+    {"load_port", FieldForm::kNumber, false, std::nullopt, "",
+     {1, 65535, {}, ValueKind::kPlain},
+     &set_member<&RuntimeObject::load_port>, &items_of_member<&RuntimeObject::load_port>},
+    {"running", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::running>, &items_of_member<&RuntimeObject::running>},
+    {"waiting", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::waiting>, &items_of_member<&RuntimeObject::waiting>},
+    {"waiting_tokens", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::waiting_tokens>, &items_of_member<&RuntimeObject::waiting_tokens>},
+    {"kv_used", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::kv_used>, &items_of_member<&RuntimeObject::kv_used>},
+    {"kv_tokens", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::kv_tokens>, &items_of_member<&RuntimeObject::kv_tokens>},
+    {"prompt_tokens", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::prompt_tokens>, &items_of_member<&RuntimeObject::prompt_tokens>},
+    {"generation_tokens", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::generation_tokens>, &items_of_member<&RuntimeObject::generation_tokens>},
+    {"prefix_query_tokens", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::prefix_query_tokens>, &items_of_member<&RuntimeObject::prefix_query_tokens>},
+    {"prefix_hit_tokens", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::prefix_hit_tokens>, &items_of_member<&RuntimeObject::prefix_hit_tokens>},
+    {"concurrency_max", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::concurrency_max>, &items_of_member<&RuntimeObject::concurrency_max>},
+    {"started_at", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::started_at>, &items_of_member<&RuntimeObject::started_at>},
+    {"work_done", FieldForm::kList, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kSource},
+     &set_member<&RuntimeObject::work_done>, &items_of_member<&RuntimeObject::work_done>},
+}};
+
 }  // namespace
 
 template <>
@@ -128,6 +223,10 @@ std::span<const FieldInfo<ModelObject>> object_fields<ModelObject>() {
 template <>
 std::span<const FieldInfo<RoutingPolicyObject>> object_fields<RoutingPolicyObject>() {
   return kRoutingPolicyFields;
+}
+template <>
+std::span<const FieldInfo<RuntimeObject>> object_fields<RuntimeObject>() {
+  return kRuntimeFields;
 }
 
 }  // namespace infermesh::config

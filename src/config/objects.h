@@ -32,6 +32,7 @@ std::string to_yaml(const EngineObject& object);
 std::string to_yaml(const PoolObject& object);
 std::string to_yaml(const ModelObject& object);
 std::string to_yaml(const RoutingPolicyObject& object);
+std::string to_yaml(const RuntimeObject& object);
 std::string to_yaml(const ObjectSet& objects);  // documents with --- between them
 
 // {"kind":"Engine","name":"e1","spec":{...}}; a set is an array.
@@ -39,6 +40,7 @@ std::string to_json(const EngineObject& object);
 std::string to_json(const PoolObject& object);
 std::string to_json(const ModelObject& object);
 std::string to_json(const RoutingPolicyObject& object);
+std::string to_json(const RuntimeObject& object);
 std::string to_json(const ObjectSet& objects);
 
 }  // namespace infermesh::config

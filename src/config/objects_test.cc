@@ -39,6 +39,9 @@ spec:
   url: http://10.0.0.7:8000
   runtime: vllm
   models: [qwen3-14b]
+  apis: [chat, embeddings]
+  metrics_url: http://10.0.0.7:8002
+  management_url: 10.0.0.8:8081
   pool: chat
   api_key_env: INFERMESH_KEY_E1
   in_flight_max: 32
@@ -78,6 +81,38 @@ spec:
   session_body_key: user
   load_bound: 1.5
   prefix_weight: 2
+---
+kind: Runtime
+name: own-server
+spec:
+  apis: [rerank]
+  openai_prefix: /api/v1
+  health_path: /healthz
+  loading_status: 503
+  health_value: /status
+  ready_values: [up, "1"]
+  loading_values: starting
+  models_path: /models?all=1
+  models_post: "{}"
+  models_name: /models/*/name
+  models_context: /models/*/context
+  identity_path: /about
+  version: /build/version
+  identity_concurrency_max: /slots
+  load_path: /metrics
+  load_port: 9000
+  running: requests_running
+  waiting: ['requests{state="waiting"}', queue_total]
+  waiting_tokens: a
+  kv_used: used / all
+  kv_tokens: blocks * 16
+  prompt_tokens: b
+  generation_tokens: c
+  prefix_query_tokens: d
+  prefix_hit_tokens: e
+  concurrency_max: f + g
+  started_at: process_start_time_seconds
+  work_done: h
 )";
 
 TEST(Objects, EveryFieldOfEveryKindIsRead) {
@@ -85,7 +120,10 @@ TEST(Objects, EveryFieldOfEveryKindIsRead) {
   ASSERT_EQ(set.engines.size(), 1u);
   const EngineObject& engine = set.engines[0];
   EXPECT_EQ(engine.url, "http://10.0.0.7:8000");
-  EXPECT_EQ(engine.runtime, Runtime::kVllm);
+  EXPECT_EQ(engine.runtime, "vllm");
+  EXPECT_THAT(engine.apis, ElementsAre("chat", "embeddings"));
+  EXPECT_EQ(engine.metrics_url, "http://10.0.0.7:8002");
+  EXPECT_EQ(engine.management_url, "http://10.0.0.8:8081");
   EXPECT_THAT(engine.models, ElementsAre("qwen3-14b"));
   EXPECT_EQ(engine.pool, "chat");
   EXPECT_EQ(engine.api_key_env, "INFERMESH_KEY_E1");
@@ -116,6 +154,95 @@ TEST(Objects, EveryFieldOfEveryKindIsRead) {
   EXPECT_EQ(policy.session_body_key, "user");
   EXPECT_EQ(policy.load_bound, 1.5);
   EXPECT_EQ(policy.prefix_weight, 2.0);
+}
+
+TEST(Objects, EveryFieldOfARuntimeIsRead) {
+  const ObjectSet set = must_read(kWhole);
+  ASSERT_EQ(set.runtimes.size(), 1u);
+  const RuntimeObject& runtime = set.runtimes[0];
+  EXPECT_EQ(runtime.name, "own-server");
+  EXPECT_THAT(runtime.apis, ElementsAre("rerank"));
+  EXPECT_EQ(runtime.openai_prefix, "/api/v1");
+  EXPECT_EQ(runtime.health_path, "/healthz");
+  EXPECT_EQ(runtime.loading_status, 503u);
+  EXPECT_EQ(runtime.health_value, "/status");
+  EXPECT_THAT(runtime.ready_values, ElementsAre("up", "1"));
+  EXPECT_THAT(runtime.loading_values, ElementsAre("starting"));
+  EXPECT_EQ(runtime.models_path, "/models?all=1");
+  EXPECT_EQ(runtime.models_post, "{}");
+  EXPECT_EQ(runtime.models_name, "/models/*/name");
+  EXPECT_EQ(runtime.models_context, "/models/*/context");
+  EXPECT_EQ(runtime.identity_path, "/about");
+  EXPECT_EQ(runtime.version, "/build/version");
+  EXPECT_EQ(runtime.identity_concurrency_max, "/slots");
+  EXPECT_EQ(runtime.load_path, "/metrics");
+  EXPECT_EQ(runtime.load_port, 9000u);
+  EXPECT_THAT(runtime.running, ElementsAre("requests_running"));
+  EXPECT_THAT(runtime.waiting, ElementsAre("requests{state=\"waiting\"}", "queue_total"));
+  EXPECT_THAT(runtime.waiting_tokens, ElementsAre("a"));
+  EXPECT_THAT(runtime.kv_used, ElementsAre("used / all"));
+  EXPECT_THAT(runtime.kv_tokens, ElementsAre("blocks * 16"));
+  EXPECT_THAT(runtime.prompt_tokens, ElementsAre("b"));
+  EXPECT_THAT(runtime.generation_tokens, ElementsAre("c"));
+  EXPECT_THAT(runtime.prefix_query_tokens, ElementsAre("d"));
+  EXPECT_THAT(runtime.prefix_hit_tokens, ElementsAre("e"));
+  EXPECT_THAT(runtime.concurrency_max, ElementsAre("f + g"));
+  EXPECT_THAT(runtime.started_at, ElementsAre("process_start_time_seconds"));
+  EXPECT_THAT(runtime.work_done, ElementsAre("h"));
+}
+
+// A Runtime that is right but for `line`.
+std::vector<std::string> runtime_problems(std::string line) {
+  return problems_of("kind: Runtime\nname: r\nspec:\n  health_path: /h\n  " + line + "\n");
+}
+
+TEST(Objects, MistakesInARuntimeAreShownAtTheirPlace) {
+  EXPECT_THAT(
+      runtime_problems("load_path: /m\n  running: [ok, 'not ok']"),
+      ElementsAre("mesh.yaml:6:17: running in Runtime \"r\": \"not ok\" is neither a metric "
+                  "name of at most 63 characters nor a JSON pointer"));
+  EXPECT_THAT(runtime_problems("apis: [chatt]"),
+              ElementsAre(HasSubstr("mesh.yaml:5:10: apis in Runtime \"r\": \"chatt\" is no route "
+                                    "family; they are chat, completions")));
+  EXPECT_THAT(
+      runtime_problems("identity_path: about"),
+      ElementsAre("mesh.yaml:5:18: identity_path in Runtime \"r\": \"about\" is not the path "
+                  "of a page, such as /health"));
+  EXPECT_THAT(runtime_problems("version: a/b"),
+              ElementsAre(HasSubstr("\"a/b\" is not a JSON pointer, such as /data/*/id")));
+  EXPECT_THAT(runtime_problems("loading_status: 200"), ElementsAre(HasSubstr("400 to 599")));
+  EXPECT_THAT(problems_of("kind: Runtime\nname: r\n"),
+              ElementsAre("mesh.yaml:1:1: Runtime \"r\" has no health_path, which is required"));
+  EXPECT_THAT(problems_of("kind: Runtime\nname: vllm\nspec: {health_path: /h}\n"),
+              ElementsAre("mesh.yaml:1:1: Runtime \"vllm\": a built-in runtime has this name"));
+}
+
+TEST(Objects, FieldsOfARuntimeMustFitTogether) {
+  const auto problem = [](std::string lines, std::string_view says) {
+    EXPECT_THAT(runtime_problems(lines), ElementsAre(HasSubstr(std::string(says)))) << lines;
+  };
+  problem("running: a",
+          "mesh.yaml:5:3: running in Runtime \"r\": load_path must say on which page");
+  problem("load_path: /m", "no figure says what to read there");
+  problem("load_path: /m\n  running: a\n  waiting: /b", "one page has one form");
+  problem("health_value: /a", "ready_values must say what stands there");
+  problem("ready_values: a", "health_value must say where");
+  problem("loading_values: a", "health_value must say where");
+  problem("models_name: /data/id", "needs one * for the models");
+  problem("models_name: /data/*/a/*", "needs one * for the models");
+  problem("models_context: /other/*/n", "it must be in the list of models_name, /data");
+  std::string many = "load_path: /m\n  running: [m0";
+  for (int i = 1; i < 33; ++i) many += ", m" + std::to_string(i);
+  problem(many + "]", "more than 32 metrics are named");
+}
+
+TEST(Objects, AnEnginesRuntimeIsBuiltInOrDescribed) {
+  constexpr const char* kEngine = "kind: Engine\nname: e\nspec: {url: 'h:1', runtime: own}\n";
+  EXPECT_THAT(problems_of(kEngine),
+              ElementsAre("mesh.yaml:3:29: runtime in Engine \"e\": there is no Runtime \"own\""));
+  EXPECT_THAT(problems_of(std::string(kEngine) +
+                          "---\nkind: Runtime\nname: own\nspec: {health_path: /h}\n"),
+              IsEmpty());
 }
 
 TEST(Objects, WrittenAsYamlTheyReadBackTheSame) {
@@ -223,8 +350,8 @@ TEST(Objects, BadValuesAreShownAtTheirPlace) {
       ElementsAre("mesh.yaml:4:8: url in Engine \"e\": \"http://a:1/v1\" has a path; give only "
                   "http://HOST:PORT",
                   "mesh.yaml:5:11: weight in Engine \"e\": 0 is out of bounds, 1 to 10000",
-                  "mesh.yaml:6:12: runtime in Engine \"e\": unknown value \"vlm\"; did you mean "
-                  "\"vllm\"?"));
+                  "mesh.yaml:6:12: runtime in Engine \"e\": there is no Runtime \"vlm\"; did you "
+                  "mean \"vllm\"?"));
   EXPECT_THAT(
       problems_of("kind: Model\nname: m\nspec:\n  aliases: [ok, 'not ok']\n"),
       ElementsAre(HasSubstr("mesh.yaml:4:17: aliases in Model \"m\": \"not ok\" is not a name")));

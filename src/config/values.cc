@@ -9,11 +9,14 @@
 
 #include "base/text.h"
 #include "config/objects.h"
+#include "core/model/api.h"
 #include "core/model/engine_url.h"
+#include "core/model/load_source.h"
 
 namespace infermesh::config {
 namespace {
 
+constexpr std::size_t kPathMax = 512;
 constexpr std::array<std::string_view, 4> kOnWords{"on", "true", "yes", "1"};
 constexpr std::array<std::string_view, 4> kOffWords{"off", "false", "no", "0"};
 
@@ -45,8 +48,34 @@ bool is_made_of(std::string_view text, std::string_view marks) {
   });
 }
 
+Complaint check_path(std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c < '\x7f' && c != '#' && c != '"' && c != '\\';
+  });
+  if (text.starts_with('/') && text.size() <= kPathMax && plain) return {};
+  return fmt::format("\"{}\" is not the path of a page, such as /health", text);
+}
+
+Complaint check_api(std::string_view text) {
+  if (parse_api(text)) return {};
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kApis; ++i) names.emplace_back(to_string(static_cast<Api>(i)));
+  return fmt::format("\"{}\" is no route family; they are {}", text, fmt::join(names, ", "));
+}
+
 Complaint check_text(std::string_view text, ValueKind kind) {
   switch (kind) {
+    case ValueKind::kPath:
+      return check_path(text);
+    case ValueKind::kApi:
+      return check_api(text);
+    case ValueKind::kPointer:
+      if (is_json_pattern(text)) return {};
+      return fmt::format("\"{}\" is not a JSON pointer, such as /data/*/id", text);
+    case ValueKind::kSource: {
+      const auto source = parse_load_source(text);
+      return source ? Complaint() : source.error().detail;
+    }
     case ValueKind::kPlain:
     case ValueKind::kUrl:
       return {};

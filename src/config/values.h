@@ -30,6 +30,10 @@ enum class ValueKind : std::uint8_t {
   kName,      // of an object or model
   kVariable,  // of an environment variable
   kHeader,    // of an HTTP header; kept in lower case
+  kPath,      // of a page: begins with a slash; {model} may stand in it
+  kPointer,   // a JSON pointer, * for every element
+  kSource,    // core/model/load_source.h
+  kApi,       // a route family
 };
 
 constexpr double kNoMaximum = std::numeric_limits<double>::infinity();

@@ -85,13 +85,23 @@ json::array pools_of(const MeshView& view, EndpointId id) {
   return out;
 }
 
+json::array apis_json(ApiSet apis) {
+  json::array out;
+  for (std::size_t i = 0; i < kApis; ++i) {
+    const auto api = static_cast<Api>(i);
+    if (apis.contains(api)) out.push_back(json::value(to_string(api)));
+  }
+  return out;
+}
+
 json::object engine_object(const MeshMoment& moment, const Endpoint& engine) {
   const LoadCell& cell = moment.load.at(engine.id);
   json::array models;
   for (const ServedModel& model : engine.models) models.push_back(json::value(model.name));
   return {{"name", engine.name},
           {"url", fmt::format("http://{}", engine.authority)},
-          {"runtime", to_string(engine.runtime)},
+          {"runtime", engine.runtime_name()},
+          {"apis", apis_json(engine.apis)},
           {"version", text_or_null(engine.version)},
           {"state", to_string(engine.state)},
           {"reason", text_or_null(engine.state_reason)},

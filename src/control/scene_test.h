@@ -31,6 +31,7 @@ inline Endpoint& add_engine(Scene& scene, std::string name, Runtime runtime, End
   engine.port = 8000;
   engine.authority = engine.host + ":8000";
   engine.runtime = runtime;
+  engine.apis = {Api::kChat, Api::kCompletions};
   engine.state = state;
   engine.state_since = scene.now - age;
   engine.api_key = "sk-never-shown";

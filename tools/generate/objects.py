@@ -1,9 +1,10 @@
 """api/schema/objects/*.yaml -> src/config/objects.gen.cc, docs/reference/objects.md, a JSON Schema for each kind."""
 from generate.common import (DURATION_PATTERN, NOTE, as_json, c_double, c_string, load, markdown_cell, number, pascal)
 
-KINDS = ("engine", "pool", "model", "routing_policy")  # in the order of the reference
+KINDS = ("engine", "pool", "model", "routing_policy", "runtime")  # in the order of the reference
 FORMS = {"u32": "kNumber", "f64": "kNumber", "bool": "kSwitch", "list": "kList"}
-CHECKS = {None: "kPlain", "url": "kUrl", "name": "kName", "variable": "kVariable", "header": "kHeader"}
+CHECKS = {None: "kPlain", "url": "kUrl", "name": "kName", "variable": "kVariable", "header": "kHeader",
+          "path": "kPath", "pointer": "kPointer", "source": "kSource", "api": "kApi"}
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 
 

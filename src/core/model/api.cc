@@ -15,6 +15,7 @@ constexpr ApiSet kOpenaiFamily{Api::kChat,     Api::kCompletions, Api::kEmbeddin
 struct RuntimeRow {
   std::string_view name;
   ApiSet apis;
+  std::string_view openai_prefix = "/v1";
 };
 
 // By Runtime. A new route is added to the rows of those who serve it.
@@ -30,7 +31,9 @@ constexpr std::array<RuntimeRow, kRuntimes> kRuntimeRows{{
     {"infinity", {Api::kEmbeddings, Api::kRerank, Api::kClassify}},
     {"tensorflow_serving", {}},
     {"torchserve", {}},
-    {"openvino", {Api::kChat, Api::kCompletions, Api::kEmbeddings, Api::kResponses, Api::kRerank}},
+    {"openvino",
+     {Api::kChat, Api::kCompletions, Api::kEmbeddings, Api::kResponses, Api::kRerank},
+     "/v3"},
     {"described", kOpenaiFamily},
 }};
 
@@ -71,6 +74,10 @@ std::optional<Runtime> parse_runtime(std::string_view name) {
     if (runtime != Runtime::kDescribed && kRuntimeRows[i].name == name) return runtime;
   }
   return std::nullopt;
+}
+
+std::string_view openai_prefix_of(Runtime runtime) {
+  return row_of(runtime).openai_prefix;
 }
 
 ApiSet apis_of(Runtime runtime) {

@@ -77,5 +77,7 @@ std::string_view to_string(Runtime runtime);  // "openai", "vllm", ... as config
 std::optional<Runtime> parse_runtime(std::string_view name);  // of those built in
 // What can be asked of an engine of this runtime unless its object says otherwise.
 ApiSet apis_of(Runtime runtime);
+// What stands for "/v1" in the paths of its OpenAI routes.
+std::string_view openai_prefix_of(Runtime runtime);
 
 }  // namespace infermesh

@@ -44,6 +44,7 @@ struct Endpoint {
   Runtime runtime = Runtime::kOpenai;
   std::string described_by;                 // the Runtime object's name; empty: built in
   ApiSet apis = apis_of(Runtime::kOpenai);  // what may be asked of it
+  std::string openai_prefix = "/v1";        // for "/v1" in paths sent to it; "/": nothing
   std::string version;                      // runtime's own, empty when unknown
   EndpointState state = EndpointState::kJoining;
   std::string state_reason;  // why it is not ready, one sentence

@@ -10,6 +10,7 @@
 
 #include "base/time.h"
 #include "core/model/api.h"
+#include "core/model/runtime_object.h"
 
 namespace infermesh {
 
@@ -29,9 +30,12 @@ std::optional<PolicyKind> parse_policy_kind(std::string_view name);
 // A running model server process.
 struct EngineObject {
   std::string name;
-  std::string url;                  // http://HOST:PORT, without a path
-  std::optional<Runtime> runtime;   // found by probing when absent
+  std::string url;      // http://HOST:PORT, without a path
+  std::string runtime;  // a built-in one or a Runtime object's name; empty: found by probing
   std::vector<std::string> models;  // served names; found by polling when empty
+  std::vector<std::string> apis;    // route families that it serves; empty: those of its runtime
+  std::string metrics_url;          // where its metrics are, if not where its runtime has them
+  std::string management_url;       // the same for its management pages
   std::string pool;         // empty: the pools that select it, else an implicit pool per model
   std::string api_key_env;  // name of the environment variable that holds the engine's own key
   std::optional<std::uint32_t> in_flight_max;  // requests sent to it at once
@@ -82,6 +86,7 @@ struct ObjectSet {
   std::vector<PoolObject> pools;
   std::vector<ModelObject> models;
   std::vector<RoutingPolicyObject> policies;
+  std::vector<RuntimeObject> runtimes;
 };
 
 }  // namespace infermesh

@@ -10,6 +10,29 @@
 namespace infermesh {
 namespace {
 
+const RuntimeObject* described_runtime(const ObjectSet& objects, std::string_view name) {
+  for (const RuntimeObject& runtime : objects.runtimes) {
+    if (runtime.name == name) return &runtime;
+  }
+  return nullptr;
+}
+
+// Names that are none are left out: the objects' reader has refused them.
+ApiSet apis_named(const std::vector<std::string>& names, ApiSet otherwise) {
+  if (names.empty()) return otherwise;
+  ApiSet apis;
+  for (const std::string& name : names) {
+    if (const auto api = parse_api(name)) apis.add(*api);
+  }
+  return apis;
+}
+
+void set_built_in(Endpoint& endpoint, Runtime runtime) {
+  endpoint.runtime = runtime;
+  endpoint.apis = apis_of(runtime);
+  endpoint.openai_prefix = openai_prefix_of(runtime);
+}
+
 bool takes_any_model_name(Runtime runtime) {
   return runtime == Runtime::kLlamacpp || runtime == Runtime::kSglang;
 }
@@ -61,8 +84,7 @@ class Collector {
     engine.pool = object.pool;
     IM_TRY(set_address(engine.endpoint, object.name, object.url));
     add_facts(engine.endpoint, facts);
-    if (object.runtime) engine.endpoint.runtime = *object.runtime;
-    engine.endpoint.apis = apis_of(engine.endpoint.runtime);
+    IM_TRY(set_runtime(engine.endpoint, object));
     if (!object.models.empty()) {
       engine.endpoint.models = models_by_object(object, facts, engine.endpoint.runtime);
     }
@@ -90,6 +112,26 @@ class Collector {
     return {};
   }
 
+  Result<void> set_runtime(Endpoint& endpoint, const EngineObject& object) {
+    if (!object.runtime.empty()) {
+      const auto built_in = parse_runtime(object.runtime);
+      const RuntimeObject* described = described_runtime(input_.objects, object.runtime);
+      if (!built_in && described == nullptr) {
+        return fail(ErrorCode::kInvalidConfig,
+                    fmt::format("engine \"{}\" names runtime \"{}\", which does not exist",
+                                object.name, object.runtime));
+      }
+      set_built_in(endpoint, built_in.value_or(Runtime::kDescribed));
+      if (!built_in) {
+        endpoint.described_by = described->name;
+        endpoint.apis = apis_named(described->apis, endpoint.apis);
+        endpoint.openai_prefix = described->openai_prefix;
+      }
+    }
+    endpoint.apis = apis_named(object.apis, endpoint.apis);
+    return {};
+  }
+
   static Result<void> set_address(Endpoint& endpoint, const std::string& name,
                                   const std::string& url) {
     auto address = parse_engine_url(url);
@@ -109,8 +151,7 @@ class Collector {
       endpoint.state_reason = "not yet asked";
       return;
     }
-    if (facts->runtime) endpoint.runtime = *facts->runtime;
-    endpoint.apis = apis_of(endpoint.runtime);
+    if (facts->runtime) set_built_in(endpoint, *facts->runtime);
     endpoint.version = facts->version;
     endpoint.concurrency_max = facts->concurrency_max;
     endpoint.state = facts->state;

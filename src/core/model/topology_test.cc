@@ -393,5 +393,36 @@ TEST(EndpointIds, FreshNamesEachNewAssignmentOnce) {
   EXPECT_THAT(ids.take_fresh(), IsEmpty());
 }
 
+TEST_F(TopologyTest, AnEngineServesWhatItsRuntimeAndItsObjectSay) {
+  objects.engines = {engine("a", 1), engine("b", 2), engine("c", 3), engine("d", 4)};
+  objects.engines[0].runtime = "triton";
+  objects.engines[1].runtime = "own";
+  objects.engines[2].runtime = "own";
+  objects.engines[2].apis = {"chat"};
+  RuntimeObject& own = objects.runtimes.emplace_back();
+  own.name = "own";
+  own.apis = {"rerank", "score"};
+  own.openai_prefix = "/openai/v1";
+  engines_found = {found("d", 4, {"m"})};
+  const MeshView view = build().view;
+  const auto endpoint = [&](std::string_view name) {
+    for (const auto& one : view.endpoints) {
+      if (one && one->name == name) return *one;
+    }
+    return Endpoint{};
+  };
+  EXPECT_EQ(endpoint("a").apis, apis_of(Runtime::kTriton));
+  EXPECT_EQ(endpoint("b").runtime, Runtime::kDescribed);
+  EXPECT_EQ(endpoint("b").runtime_name(), "own");
+  EXPECT_EQ(endpoint("b").apis, (ApiSet{Api::kRerank, Api::kScore}));
+  EXPECT_EQ(endpoint("b").openai_prefix, "/openai/v1");
+  EXPECT_EQ(endpoint("c").apis, ApiSet{Api::kChat});
+  EXPECT_EQ(endpoint("d").apis, apis_of(Runtime::kVllm)) << "as it was found to be";
+  objects.runtimes.clear();
+  const auto refused = try_build();
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().detail, HasSubstr("names runtime \"own\", which does not exist"));
+}
+
 }  // namespace
 }  // namespace infermesh

@@ -141,7 +141,8 @@ void Attempt::compose_head() {
   }
   chunked_ = !length;
   UpstreamHead head;
-  head.path = exchange_.parts.path;
+  std::string own_path;
+  head.path = path_at(endpoint_, exchange_.parts.path, own_path);
   head.query = exchange_.parts.head.query;
   head.authority = endpoint_.authority;
   head.api_key = endpoint_.api_key;

@@ -67,6 +67,15 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
   return out;
 }
 
+std::string_view path_at(const Endpoint& engine, std::string_view path, std::string& made) {
+  constexpr std::string_view kUsual = "/v1";
+  const std::string_view prefix = engine.openai_prefix;
+  if (prefix == kUsual || !path.starts_with("/v1/")) return path;
+  made = prefix == "/" ? std::string_view() : prefix;
+  made += path.substr(kUsual.size());
+  return made;
+}
+
 bool is_response_header_passed(const http::ResponseHead& head, std::string_view name) {
   if (http::is_hop_by_hop(name) || lists(kNotReturned, name) || is_own(name)) return false;
   return !http::connection_lists(head.headers, name);

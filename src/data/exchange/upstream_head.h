@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/model/mesh_view.h"
 #include "wire/http/head.h"
 
 namespace infermesh::data {
@@ -22,6 +23,10 @@ struct UpstreamHead {
 };
 
 std::string make_upstream_head(const http::RequestHead& client, const UpstreamHead& head);
+
+// The path that an engine has for a route: its own prefix for "/v1", where that differs. `made`
+// holds it then.
+std::string_view path_at(const Endpoint& engine, std::string_view path, std::string& made);
 
 // True for an engine's response header that is passed on to the client.
 bool is_response_header_passed(const http::ResponseHead& head, std::string_view name);

@@ -55,5 +55,17 @@ TEST(UpstreamHead, ReturnsWhatIsNotOfTheConnectionOrOurs) {
   }
 }
 
+TEST(UpstreamHead, AnEnginesOwnPrefixStandsForV1) {
+  Endpoint engine;
+  std::string made;
+  EXPECT_EQ(path_at(engine, "/v1/embeddings", made), "/v1/embeddings");
+  engine.openai_prefix = "/v3";
+  EXPECT_EQ(path_at(engine, "/v1/embeddings", made), "/v3/embeddings");
+  EXPECT_EQ(path_at(engine, "/v1x", made), "/v1x");
+  EXPECT_EQ(path_at(engine, "/rerank", made), "/rerank");
+  engine.openai_prefix = "/";
+  EXPECT_EQ(path_at(engine, "/v1/embeddings", made), "/embeddings");
+}
+
 }  // namespace
 }  // namespace infermesh::data

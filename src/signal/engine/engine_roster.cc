@@ -3,6 +3,41 @@
 #include <algorithm>
 
 namespace infermesh::signal {
+namespace {
+
+ProbeTarget probe_target(const EngineUrl& url, const std::string& api_key) {
+  return {url.host, url.port, url.authority, api_key};
+}
+
+std::optional<ProbeTarget> other_address(const std::string& url, const std::string& api_key) {
+  const auto address = parse_engine_url(url);
+  if (url.empty() || !address) return std::nullopt;
+  return probe_target(*address, api_key);
+}
+
+}  // namespace
+
+WantedEngine wanted_engine(std::string name, const EngineUrl& url, std::optional<Runtime> runtime) {
+  return {{std::move(name), probe_target(url, ""), runtime}, url.text(), place_of(url)};
+}
+
+std::optional<WantedEngine> wanted_engine(const EngineObject& engine, const ObjectSet& objects,
+                                          const std::string& api_key) {
+  const auto address = parse_engine_url(engine.url);
+  if (!address) return std::nullopt;
+  WantedEngine wanted = wanted_engine(engine.name, *address, parse_runtime(engine.runtime));
+  EngineTarget& target = wanted.target;
+  target.address.api_key = api_key;
+  target.models = engine.models;
+  target.metrics = other_address(engine.metrics_url, api_key);
+  target.management = other_address(engine.management_url, api_key);
+  for (const RuntimeObject& runtime : objects.runtimes) {
+    if (target.runtime || runtime.name != engine.runtime) continue;
+    target.runtime = Runtime::kDescribed;
+    target.described = runtime;
+  }
+  return wanted;
+}
 
 std::string place_of(const EngineUrl& url) {
   const bool loopback = url.host == "localhost" || url.host == "::1";

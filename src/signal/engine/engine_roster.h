@@ -39,6 +39,11 @@ struct WantedEngine {
   std::string place;
 };
 
+// Of an object, with `objects` for what it names; nullopt when its URL cannot be read.
+std::optional<WantedEngine> wanted_engine(const EngineObject& engine, const ObjectSet& objects,
+                                          const std::string& api_key);
+WantedEngine wanted_engine(std::string name, const EngineUrl& url, std::optional<Runtime> runtime);
+
 // What tells two addresses apart: a URL with the names of this machine's loopback made one.
 std::string place_of(const EngineUrl& url);
 

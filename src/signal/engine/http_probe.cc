@@ -28,22 +28,35 @@ ProbeAnswer broken(std::string detail) {
 
 }  // namespace
 
-std::string HttpProbe::request_for(std::string_view path) const {
+std::string HttpProbe::request_for(std::string_view method, std::string_view path,
+                                   std::string_view body) const {
   std::string request;
-  http::append_request_line(request, "GET", path);
+  http::append_request_line(request, method, path);
   http::append_header(request, "host", target_.authority);
   http::append_header(request, "user-agent", "infermesh-probe");
   http::append_header(request, "accept", "*/*");
   if (!target_.api_key.empty()) {
     http::append_header(request, "authorization", "Bearer " + target_.api_key);
   }
+  if (!body.empty()) {
+    http::append_header(request, "content-type", "application/json");
+    http::append_header(request, "content-length", std::to_string(body.size()));
+  }
   http::append_head_end(request);
+  request += body;
   return request;
 }
 
 port::Task<ProbeAnswer> HttpProbe::get(std::string path, Duration timeout) {
+  return ask(request_for("GET", path, ""), timeout);
+}
+
+port::Task<ProbeAnswer> HttpProbe::post(std::string path, std::string body, Duration timeout) {
+  return ask(request_for("POST", path, body), timeout);
+}
+
+port::Task<ProbeAnswer> HttpProbe::ask(std::string request, Duration timeout) {
   const Instant deadline = loop_.now() + timeout;
-  const std::string request = request_for(path);
   const bool kept = stream_ != nullptr;
   ProbeAnswer answer = co_await exchange(request, deadline);
   // An engine may close an idle connection at any moment, so silence on a kept one says nothing

@@ -1,9 +1,10 @@
-// HttpProbe: a small HTTP/1.1 GET client for looking at one engine, over one kept connection. It
+// HttpProbe: a small HTTP/1.1 client for looking at one engine, over one kept connection. It sends
+// GETs, and such POSTs as only read. It
 // connects when needed and again when the engine has closed a connection that was idle. Belongs to
-// one loop; one get() at a time.
+// one loop; one request at a time.
 //
-// Limits: an answer's body 4 MiB; every get() has a deadline, connecting included. Nothing throws;
-// what went wrong is in the answer's `failure` and `detail`.
+// Limits: an answer's body 4 MiB; every request has a deadline, connecting included. Nothing
+// throws; what went wrong is in the answer's `failure` and `detail`.
 #pragma once
 
 #include <cstdint>
@@ -52,16 +53,20 @@ class HttpProbe {
   HttpProbe(port::Loop& loop, ProbeTarget target) : loop_(loop), target_(std::move(target)) {}
 
   port::Task<ProbeAnswer> get(std::string path, Duration timeout);
-  void cancel();  // ends the get() under way and all later ones
+  // With a JSON body. It may be sent twice, as a GET may.
+  port::Task<ProbeAnswer> post(std::string path, std::string body, Duration timeout);
+  void cancel();  // ends the request under way and all later ones
   void close();   // drops the kept connection
 
  private:
+  port::Task<ProbeAnswer> ask(std::string request, Duration timeout);
   port::Task<ProbeAnswer> exchange(const std::string& request, Instant deadline);
   port::Task<ProbeAnswer> receive(Instant deadline);
   port::Task<port::IoStatus> fill(Instant deadline);
   port::Task<bool> send(std::string_view text, Instant deadline);
   ProbeAnswer failed(Instant deadline, std::string_view doing) const;
-  std::string request_for(std::string_view path) const;
+  std::string request_for(std::string_view method, std::string_view path,
+                          std::string_view body) const;
 
   port::Loop& loop_;
   ProbeTarget target_;

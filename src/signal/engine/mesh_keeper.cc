@@ -28,13 +28,6 @@ health::ProbeVerdict verdict_of(ProbeOutcome outcome) {
   }
 }
 
-WantedEngine wanted_at(std::string name, const EngineUrl& url, std::optional<Runtime> runtime,
-                       std::string api_key) {
-  return {{std::move(name), {url.host, url.port, url.authority, std::move(api_key)}, runtime},
-          url.text(),
-          place_of(url)};
-}
-
 }  // namespace
 
 MeshKeeper::MeshKeeper(port::Loop& loop, KeeperSettings settings, LoadTable& load, MeshSink& sink,
@@ -117,7 +110,7 @@ Result<void> MeshKeeper::add_engine(std::string name, std::string_view url,
     return fail(ErrorCode::kUnavailable,
                 fmt::format("{} engines were found already, which is the limit", kFoundMax));
   }
-  WantedEngine engine = wanted_at(name, *address, runtime, "");
+  WantedEngine engine = wanted_engine(name, *address, runtime);
   found_.emplace(std::move(name), FoundEngine{std::move(engine), origin});
   watch_engines();
   return {};
@@ -132,12 +125,11 @@ std::vector<WantedEngine> MeshKeeper::wanted_engines() const {
   std::vector<WantedEngine> wanted;
   std::set<std::string> places;
   for (const EngineObject& engine : objects_.engines) {
-    const auto address = parse_engine_url(engine.url);
-    if (!address) continue;  // build_view has refused such objects
     const auto key = api_keys_.find(engine.api_key_env);
-    wanted.push_back(wanted_at(engine.name, *address, engine.runtime,
-                               key == api_keys_.end() ? "" : key->second));
-    places.insert(wanted.back().place);
+    auto watched = wanted_engine(engine, objects_, key == api_keys_.end() ? "" : key->second);
+    if (!watched) continue;  // build_view has refused such objects
+    places.insert(watched->place);
+    wanted.push_back(std::move(*watched));
   }
   for (const auto& [name, engine] : found_) {
     if (!places.contains(engine.wanted.place)) wanted.push_back(engine.wanted);

@@ -1,5 +1,6 @@
 // Poller: watches one engine: finds out what it is, then reads its health, load and model list
-// again and again over one connection, and tells a sink what it saw. Lives on the signal loop;
+// again and again over one connection (one more where metrics or management have a port of their
+// own), and tells a sink what it saw. Lives on the signal loop;
 // stops when destroyed, and calls nobody after that.
 //
 // Pace: PollPace between settings.interval_min and interval_max for load; health every second
@@ -17,6 +18,7 @@
 #include "core/model/api.h"
 #include "core/model/load_table.h"
 #include "core/model/mesh_view.h"
+#include "core/model/runtime_object.h"
 #include "port/loop.h"
 #include "signal/engine/http_probe.h"
 
@@ -32,7 +34,12 @@ struct PollSettings {
 struct EngineTarget {
   std::string name;
   ProbeTarget address;
-  std::optional<Runtime> runtime;  // as configured; probed when absent
+  std::optional<Runtime> runtime;            // as configured; probed when absent
+  std::optional<RuntimeObject> described{};  // how to read it, with runtime kDescribed
+  std::vector<std::string> models{};         // the names that its object gives
+  // Where its metrics and management are; when absent, where its runtime has them by default.
+  std::optional<ProbeTarget> metrics{};
+  std::optional<ProbeTarget> management{};
   bool operator==(const EngineTarget&) const = default;
 };
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "port/fake/scripted_server.h"
 #include "port/fake/world.h"
 #include "wire/engine/testdata/fixture.h"
@@ -277,6 +279,180 @@ TEST(Poller, CallsNobodyOnceDestroyed) {
   scene.world.run_for(10s);
   EXPECT_EQ(scene.seen.probes.size() + scene.seen.facts.size(), before);
   EXPECT_EQ(scene.world.network().connections_open("127.0.0.1:8000"), 0u);
+}
+
+// Engines with several ports, and such as list nothing.
+
+struct Ports {
+  World world;
+  ScriptedServer main{world, "10.0.0.1", 8000};
+  ScriptedServer metrics{world, "10.0.0.1", 8002};
+  Seen seen;
+  EngineTarget target{"e1", {"10.0.0.1", 8000, "10.0.0.1:8000", ""}, std::nullopt};
+  std::unique_ptr<Poller> poller;
+
+  ~Ports() {
+    poller.reset();
+    world.settle();
+  }
+  void start() { poller = std::make_unique<Poller>(world.loop(), target, PollSettings{}, seen); }
+  void serve_triton() {
+    for (const auto& [path, name] :
+         {std::pair("/v1/models", "triton/models-list.http"), std::pair("/v2", "triton/v2.http"),
+          std::pair("/v2/health/ready", "triton/health-ready.http"),
+          std::pair("/v2/repository/index", "triton/repository-index.http")}) {
+      main.answer(path, std::string(Fixture(name).text()));
+    }
+    metrics.answer("/metrics", std::string(Fixture("triton/metrics-load-pending.http").text()));
+  }
+};
+
+TEST(Poller, ReadsMetricsFromTheirOwnPort) {
+  Ports ports;
+  ports.serve_triton();
+  ports.start();
+  ports.world.settle();
+  ASSERT_FALSE(ports.seen.facts.empty());
+  const EngineFound& found = ports.seen.facts.back();
+  EXPECT_EQ(found.runtime, Runtime::kTriton);
+  EXPECT_EQ(found.version, "2.51.0");
+  ASSERT_TRUE(found.models);
+  EXPECT_EQ(found.models->front().name, "tiny");
+  ASSERT_FALSE(ports.seen.reports.empty());
+  EXPECT_EQ(ports.seen.reports[0].waiting, 4u);
+  const auto& asked = ports.main.requests();
+  EXPECT_TRUE(std::any_of(asked.begin(), asked.end(), [](const std::string& head) {
+    return head.starts_with("POST /v2/repository/index ") &&
+           head.find("content-length: 14") != std::string::npos;
+  }));
+}
+
+TEST(Poller, AMetricsPortThatIsClosedIsNoFailureOfTheEngine) {
+  Ports ports;
+  ports.serve_triton();
+  ports.metrics.stop();
+  ports.start();
+  ports.world.run_for(20s);
+  for (const auto& [outcome, reason] : ports.seen.probes) {
+    EXPECT_EQ(outcome, ProbeOutcome::kReady) << reason;
+  }
+  EXPECT_TRUE(ports.seen.reports.empty());
+  ports.metrics.start();
+  ports.world.run_for(10s);
+  ASSERT_FALSE(ports.seen.reports.empty()) << "it is looked at again";
+  EXPECT_EQ(ports.seen.reports.back().waiting, 4u);
+}
+
+TEST(Poller, ReadsMetricsWhereTheObjectSays) {
+  Ports ports;
+  ports.serve_triton();
+  ScriptedServer elsewhere(ports.world, "10.0.0.2", 9000);
+  elsewhere.answer("/metrics", 200, "nv_inference_pending_request_count 9\n");
+  ports.target.runtime = Runtime::kTriton;
+  ports.target.metrics = ProbeTarget{"10.0.0.2", 9000, "10.0.0.2:9000", ""};
+  ports.start();
+  ports.world.settle();
+  ASSERT_FALSE(ports.seen.reports.empty());
+  EXPECT_EQ(ports.seen.reports[0].waiting, 9u);
+  EXPECT_EQ(ports.metrics.asked("/metrics"), 0u);
+}
+
+TEST(Poller, AddsUpTheQueuesOfAllModelsOfATorchserve) {
+  World world;
+  ScriptedServer main(world, "10.0.0.1", 8080);
+  ScriptedServer management(world, "10.0.0.1", 8081);
+  main.answer("/ping", std::string(Fixture("torchserve/ping.http").text()));
+  management.answer("/models?limit=1000", 200,
+                    R"({"models":[{"modelName":"tiny"},{"modelName":"other one"}]})");
+  management.answer("/models/tiny", std::string(Fixture("torchserve/model-load.http").text()));
+  management.answer("/models/other%20one", 200, R"([{"jobQueueStatus":{"pendingRequests":4}}])");
+  Seen seen;
+  {
+    Poller poller(world.loop(),
+                  EngineTarget{"e1", {"10.0.0.1", 8080, "10.0.0.1:8080", ""}, Runtime::kTorchserve},
+                  PollSettings{}, seen);
+    world.run_for(3s);
+  }
+  world.settle();
+  ASSERT_FALSE(seen.reports.empty());
+  EXPECT_EQ(seen.reports.back().waiting, 5u);
+  ASSERT_TRUE(seen.facts.back().models);
+  EXPECT_EQ(seen.facts.back().models->size(), 2u);
+}
+
+TEST(Poller, SaysWhatToDoWhenTheManagementPortIsClosed) {
+  World world;
+  ScriptedServer main(world, "10.0.0.1", 8080);
+  main.answer("/ping", std::string(Fixture("torchserve/ping.http").text()));
+  Seen seen;
+  {
+    Poller poller(world.loop(),
+                  EngineTarget{"e1", {"10.0.0.1", 8080, "10.0.0.1:8080", ""}, Runtime::kTorchserve},
+                  PollSettings{}, seen);
+    world.run_for(3s);
+  }
+  world.settle();
+  EXPECT_EQ(seen.probes.back().first, ProbeOutcome::kFailing);
+  EXPECT_NE(seen.probes.back().second.find("set management_url, or name its models"),
+            std::string::npos)
+      << seen.probes.back().second;
+}
+
+TEST(Poller, AsksForEachModelThatTheObjectNamesWhereNoneAreListed) {
+  World world;
+  ScriptedServer server(world, "10.0.0.1", 8501);
+  server.answer("/v1/models/a",
+                std::string(Fixture("tensorflow_serving/model-loading.http").text()));
+  server.answer("/v1/models/b", std::string(Fixture("tensorflow_serving/model.http").text()));
+  Seen seen;
+  EngineTarget target{"e1", {"10.0.0.1", 8501, "10.0.0.1:8501", ""}, Runtime::kTensorflowServing};
+  target.models = {"a", "b", "c"};
+  {
+    Poller poller(world.loop(), target, PollSettings{}, seen);
+    world.run_for(3s);
+  }
+  EXPECT_EQ(seen.probes.back().first, ProbeOutcome::kReady);
+  ASSERT_TRUE(seen.facts.back().models);
+  EXPECT_EQ(*seen.facts.back().models, (std::vector<ServedModel>{{"b", "", std::nullopt}}));
+  target.models = {};
+  const std::size_t before = server.requests().size();
+  {
+    Poller poller(world.loop(), target, PollSettings{}, seen);
+    world.run_for(3s);
+  }
+  world.settle();
+  EXPECT_EQ(seen.probes.back().second,
+            "it does not list its models; name them in `models` of its Engine object");
+  EXPECT_EQ(server.requests().size(), before);
+}
+
+TEST(Poller, ReadsARuntimeThatOnlyADescriptionKnows) {
+  Ports ports;
+  ports.main.answer("/healthz", 200, "");
+  ports.main.answer("/models", 200, R"({"models":["own-model"]})");
+  ports.main.answer("/about", 200, R"({"version":"0.9"})");
+  ports.metrics.answer("/stats", 200, R"({"busy":2,"queue":5})");
+  RuntimeObject& runtime = ports.target.described.emplace();
+  ports.target.runtime = Runtime::kDescribed;
+  runtime.name = "own-server";
+  runtime.health_path = "/healthz";
+  runtime.models_path = "/models";
+  runtime.models_name = "/models/*";
+  runtime.identity_path = "/about";
+  runtime.load_path = "/stats";
+  runtime.load_port = 8002;
+  runtime.running = {"/busy"};
+  runtime.waiting = {"/queue"};
+  ports.start();
+  ports.world.settle();
+  ASSERT_FALSE(ports.seen.facts.empty());
+  EXPECT_EQ(ports.seen.facts.back().product, "own-server");
+  EXPECT_EQ(ports.seen.facts.back().version, "0.9");
+  ASSERT_TRUE(ports.seen.facts.back().models);
+  EXPECT_EQ(ports.seen.facts.back().models->front().name, "own-model");
+  ASSERT_FALSE(ports.seen.reports.empty());
+  EXPECT_EQ(ports.seen.reports[0].running, 2u);
+  EXPECT_EQ(ports.seen.reports[0].waiting, 5u);
 }
 
 }  // namespace

@@ -15,13 +15,62 @@ std::optional<Tokens> context_of(const Json& model) {
   return Tokens(static_cast<std::int64_t>(*tokens));
 }
 
-void add_unless_known(std::vector<ServedModel>& models, ServedModel model) {
+template <typename T>
+void add_known(std::optional<T>& sum, const std::optional<T>& more) {
+  if (!more) return;
+  sum = sum.value_or(T{}) + *more;
+  if constexpr (std::is_same_v<T, std::uint32_t>) sum = std::min<std::uint32_t>(*sum, INT32_MAX);
+}
+
+bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
+}
+
+}  // namespace
+
+void add_model(std::vector<ServedModel>& models, ServedModel model) {
   if (model.name.empty() || models.size() >= kServedModelsMax) return;
   const auto same = [&](const ServedModel& known) { return known.name == model.name; };
   if (std::none_of(models.begin(), models.end(), same)) models.push_back(std::move(model));
 }
 
-}  // namespace
+std::string path_for(const Page& page, std::string_view model) {
+  constexpr std::string_view kPlace = "{model}";
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  const std::size_t at = page.path.find(kPlace);
+  if (at == std::string::npos) return page.path;
+  std::string path = page.path.substr(0, at);
+  for (const char c : model) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (is_unreserved(c)) {
+      path += c;
+    } else {
+      path += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return path + page.path.substr(at + kPlace.size());
+}
+
+void add_reading(LoadReading& sum, const LoadReading& reading) {
+  EngineReport& into = sum.report;
+  const EngineReport& from = reading.report;
+  add_known(into.running, from.running);
+  add_known(into.waiting, from.waiting);
+  add_known(into.waiting_prompt_tokens, from.waiting_prompt_tokens);
+  add_known(into.kv_tokens_total, from.kv_tokens_total);
+  add_known(into.prefix_query_tokens, from.prefix_query_tokens);
+  add_known(into.prefix_hit_tokens, from.prefix_hit_tokens);
+  add_known(into.prompt_tokens, from.prompt_tokens);
+  add_known(into.generation_tokens, from.generation_tokens);
+  if (from.kv_used) into.kv_used = std::max(into.kv_used.value_or(0), *from.kv_used);
+  into.read_at = from.read_at;
+  add_known(sum.concurrency_max, reading.concurrency_max);
+  add_known(sum.work_done, reading.work_done);
+  if (reading.started_at) {
+    sum.started_at = std::max(sum.started_at.value_or(0), *reading.started_at);
+  }
+}
 
 const Adapter& adapter_of(Runtime runtime) {
   switch (runtime) {
@@ -31,7 +80,24 @@ const Adapter& adapter_of(Runtime runtime) {
       return kSglangAdapter;
     case Runtime::kLlamacpp:
       return kLlamacppAdapter;
-    default:
+    case Runtime::kTgi:
+      return kTgiAdapter;
+    case Runtime::kOllama:
+      return kOllamaAdapter;
+    case Runtime::kTriton:
+      return kTritonAdapter;
+    case Runtime::kMlserver:
+      return kMlserverAdapter;
+    case Runtime::kInfinity:
+      return kInfinityAdapter;
+    case Runtime::kTensorflowServing:
+      return kTensorflowServingAdapter;
+    case Runtime::kTorchserve:
+      return kTorchserveAdapter;
+    case Runtime::kOpenvino:
+      return kOpenvinoAdapter;
+    case Runtime::kOpenai:
+    case Runtime::kDescribed:
       break;
   }
   return kOpenaiAdapter;
@@ -59,14 +125,13 @@ Result<std::vector<ServedModel>> read_model_list(std::string_view body) {
     const ServedModel model{std::string(text_of(entry, "id")),
                             std::string(text_of(entry, "parent")), context_of(entry)};
     if (model.name.empty()) continue;
-    add_unless_known(models, model);
+    add_model(models, model);
     const auto* aliases = array_of(entry, "aliases");
     if (aliases == nullptr) continue;
     for (const Json& alias : *aliases) {
       if (!alias.is_string()) continue;
       const auto& name = alias.get_string();
-      add_unless_known(models,
-                       {std::string(name.data(), name.size()), model.parent, model.context_max});
+      add_model(models, {std::string(name.data(), name.size()), model.parent, model.context_max});
     }
   }
   return models;

@@ -1,13 +1,15 @@
-// Adapter: what the router knows of one runtime: which GETs tell its state and how to read the
-// answers. One table row and one file pair a runtime; the readers are pure functions of an answer,
-// so they are tested on captured pages. Facts about the runtimes' HTTP surfaces are in the README
-// of this folder.
+// Adapter: what the router knows of one runtime: which pages tell its state and how to read the
+// answers. The readers are pure functions of an answer, so they are tested on captured pages. An
+// adapter is written in C++ (vllm.cc), or made of a description (described.h), whole or in part.
+// Facts about the runtimes' HTTP surfaces are in the README of this folder.
 //
-// Reads fail with kUpstreamBadResponse; what an engine does not tell is absent, never zero.
+// Every page is read without a side effect. Reads fail with kUpstreamBadResponse; what an engine
+// does not tell is absent, never zero.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,19 +19,11 @@
 #include "core/model/api.h"
 #include "core/model/load_table.h"
 #include "core/model/mesh_view.h"
+#include "wire/engine/page.h"
 
 namespace infermesh::engines {
 
 constexpr std::size_t kServedModelsMax = 1024;  // of one engine; further ones are left out
-
-// One answer to a GET. Borrowed views.
-struct Answer {
-  std::uint16_t status = 0;          // 0: none came (refused, reset, timed out, not HTTP)
-  std::string_view server{};         // header Server
-  std::string_view via{};            // header Via
-  std::string_view process_start{};  // header Process-Start-Time-Unix (llama.cpp)
-  std::string_view body{};
-};
 
 enum class Health : std::uint8_t {
   kReady,    // answers and can take requests
@@ -63,26 +57,42 @@ enum class HealthCost : std::uint8_t {
 
 struct Adapter {
   Runtime runtime = Runtime::kOpenai;
-  std::string_view title;  // for people: "vLLM"
-  std::string_view health_path;
+  std::string title{};  // for people: "vLLM"
+  Page health{};
   HealthCost health_cost = HealthCost::kCheap;
-  std::string_view models_path;
-  std::string_view identity_path;              // empty: the runtime has none
-  std::array<std::string_view, 2> load_paths;  // the better one first; empty: none
+  Page models{};               // none: the Engine object names them
+  Page identity{};             // none: it tells no version
+  std::array<Page, 2> load{};  // the better one first; none: it tells no load
+  DefaultPorts ports{};
 
-  HealthVerdict (*read_health)(const Answer& answer);
-  Result<std::vector<ServedModel>> (*read_models)(std::string_view body);
-  Result<Identity> (*read_identity)(std::string_view body);
-  // `path` is the one of load_paths that was asked.
-  Result<LoadReading> (*read_load)(std::string_view path, std::string_view body, Instant now);
+  std::function<HealthVerdict(const Answer& answer)> read_health;
+  std::function<Result<std::vector<ServedModel>>(std::string_view body)> read_models;
+  std::function<Result<Identity>(std::string_view body)> read_identity;
+  // `path` is the one of `load` that was asked.
+  std::function<Result<LoadReading>(std::string_view path, std::string_view body, Instant now)>
+      read_load;
 };
 
 extern const Adapter kVllmAdapter;
 extern const Adapter kSglangAdapter;
 extern const Adapter kLlamacppAdapter;
 extern const Adapter kOpenaiAdapter;
+extern const Adapter kTgiAdapter;
+extern const Adapter kOllamaAdapter;
+extern const Adapter kInfinityAdapter;
+extern const Adapter kTritonAdapter;
+extern const Adapter kMlserverAdapter;
+extern const Adapter kOpenvinoAdapter;
+extern const Adapter kTensorflowServingAdapter;
+extern const Adapter kTorchserveAdapter;
 
-const Adapter& adapter_of(Runtime runtime);
+const Adapter& adapter_of(Runtime runtime);  // not for kDescribed, which has described_adapter()
+
+// Adds what one page tells of a model to what others told: counts are sums, fractions maxima.
+void add_reading(LoadReading& sum, const LoadReading& reading);
+
+// Puts a model into a list unless its name is there or empty, or the list is full.
+void add_model(std::vector<ServedModel>& models, ServedModel model);
 
 // The verdict every runtime shares: 2xx is ready, no answer is failing, anything else is failing
 // with its status.

@@ -249,7 +249,7 @@ TEST(Llamacpp, TellsLoadingFromFailing) {
 }
 
 TEST(Openai, IsHealthyWhileItListsModels) {
-  EXPECT_EQ(kOpenaiAdapter.health_path, "/v1/models");
+  EXPECT_EQ(kOpenaiAdapter.health.path, "/v1/models");
   EXPECT_EQ(kOpenaiAdapter.read_health({.status = 200}).health, Health::kReady);
   const auto refused = kOpenaiAdapter.read_health({.status = 401});
   EXPECT_EQ(refused.health, Health::kFailing);
@@ -285,9 +285,11 @@ TEST(ModelList, IsBounded) {
 }
 
 TEST(Adapters, AreFoundByRuntime) {
-  for (const Runtime runtime :
-       {Runtime::kOpenai, Runtime::kVllm, Runtime::kSglang, Runtime::kLlamacpp}) {
+  for (std::size_t i = 0; i < kRuntimes; ++i) {
+    const auto runtime = static_cast<Runtime>(i);
+    if (runtime == Runtime::kDescribed) continue;
     EXPECT_EQ(adapter_of(runtime).runtime, runtime);
+    EXPECT_FALSE(adapter_of(runtime).health.path.empty());
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "wire/engine/testdata/fixture.h"
@@ -113,8 +114,10 @@ TEST(Detect, NamesOtherServersAndTalksOpenaiToThem) {
     EXPECT_EQ(run.finding.runtime, Runtime::kOpenai);
     return run.finding.product;
   };
-  EXPECT_EQ(product(R"({"data":[{"id":"llama3","owned_by":"library"}]})"), "ollama");
-  EXPECT_EQ(product(R"({"data":[{"id":"m","owned_by":"m"}]})"), "tgi");
+  EXPECT_EQ(product(R"({"data":[{"id":"llama3","owned_by":"library"}]})"), "openai")
+      << "anybody may say so";
+  EXPECT_EQ(product(R"({"data":[{"id":"m","owned_by":"m"}]})"), "openai");
+  EXPECT_EQ(product(R"({"data":[{"id":"m","owned_by":"Triton Inference Server"}]})"), "triton");
   EXPECT_EQ(product(R"({"data":[{"id":"m","owned_by":"lmdeploy"}]})"), "lmdeploy");
   EXPECT_EQ(product(R"({"data":[{"id":"m","owned_by":"somebody"}]})"), "openai");
   EXPECT_EQ(product(R"({"data":[]})"), "openai");
@@ -125,8 +128,6 @@ TEST(Detect, FindsServersThatDoNotListModels) {
   EXPECT_EQ(detect({{"/props", props.answer()}}).finding.runtime, Runtime::kLlamacpp);
   const Fixture info("sglang/server_info.http");
   EXPECT_EQ(detect({{"/server_info", info.answer()}}).finding.runtime, Runtime::kSglang);
-  EXPECT_EQ(detect({{"/", {.status = 200, .body = "Ollama is running"}}}).finding.product,
-            "ollama");
   EXPECT_EQ(detect({{"/", {.status = 200, .body = "\"SGLang is running\""}}}).finding.runtime,
             Runtime::kSglang);
 }
@@ -140,8 +141,69 @@ TEST(Detect, StopsAtOnceWhenNobodyAnswers) {
 TEST(Detect, AsksOnlyReadOnlyPathsAndFewOfThem) {
   const auto run = detect({{"/v1/models", {.status = 200, .body = "<html>a web site</html>"}}});
   EXPECT_EQ(run.finding.kind, FindingKind::kNotEngine);
-  EXPECT_EQ(run.asked,
-            (std::vector<std::string>{"/v1/models", "/", "/props", "/server_info", "/metrics"}));
+  EXPECT_EQ(run.asked, (std::vector<std::string>{"/v1/models", "/", "/v2", "/props", "/info",
+                                                 "/server_info", "/metrics"}));
+}
+
+struct Case {
+  Runtime runtime;
+  std::map<std::string, const char*> pages;  // fixtures by path
+  std::size_t asked;
+};
+
+TEST(Detect, KnowsEachServerFromItsPages) {
+  const Case cases[] = {
+      {Runtime::kTriton, {{"/v1/models", "triton/models-list.http"}, {"/v2", "triton/v2.http"}}, 3},
+      {Runtime::kMlserver,
+       {{"/v1/models", "mlserver/models-list.http"}, {"/v2", "mlserver/v2.http"}},
+       3},
+      {Runtime::kOpenvino, {{"/v1/models", "openvino/models.http"}}, 1},
+      {Runtime::kOpenvino, {{"/v2", "openvino/v2.http"}}, 3},
+      {Runtime::kInfinity, {{"/v1/models", "infinity/models.http"}}, 1},
+      {Runtime::kTensorflowServing, {{"/v1/models", "tensorflow_serving/models.http"}}, 1},
+      {Runtime::kTorchserve,
+       {{"/v1/models", "torchserve/error-404.http"}, {"/ping", "torchserve/ping.http"}},
+       2},
+      {Runtime::kTgi, {{"/v1/models", "tgi/models.http"}, {"/info", "tgi/info.http"}}, 2},
+      {Runtime::kTgi, {{"/info", "tgi/info.http"}}, 5},
+      {Runtime::kTgi, {{"/metrics", "tgi/metrics.http"}}, 7},
+      {Runtime::kOllama,
+       {{"/v1/models", "ollama/models.http"},
+        {"/", "ollama/root.http"},
+        {"/api/version", "ollama/version.http"}},
+       3},
+  };
+  for (const Case& one : cases) {
+    std::vector<std::unique_ptr<Fixture>> fixtures;
+    Server server;
+    for (const auto& [path, name] : one.pages) {
+      server.emplace(path, fixtures.emplace_back(std::make_unique<Fixture>(name))->answer());
+    }
+    const auto run = detect(server);
+    EXPECT_EQ(run.finding.kind, FindingKind::kEngine) << to_string(one.runtime);
+    EXPECT_EQ(run.finding.runtime, one.runtime) << to_string(one.runtime);
+    EXPECT_EQ(run.finding.product, to_string(one.runtime));
+    EXPECT_EQ(run.asked.size(), one.asked) << to_string(one.runtime);
+  }
+}
+
+TEST(Detect, KnowsATritonThatWasRenamed) {
+  const auto run =
+      detect({{"/v2", {.status = 200, .body = R"({"name":"edge-7","extensions":["model_repository",
+                                         "binary_tensor_data"]})"}}});
+  EXPECT_EQ(run.finding.runtime, Runtime::kTriton);
+}
+
+TEST(Detect, AServerThatOnlySaysThatItIsOllamaIsNone) {
+  const Fixture root("ollama/root.http");
+  EXPECT_EQ(detect({{"/", root.answer()}}).finding.kind, FindingKind::kNotEngine);
+}
+
+TEST(Detect, AnswersLikeTorchservesAloneDecideNothing) {
+  const Fixture refused("torchserve/error-404.http");
+  const auto run = detect({{"/v1/models", refused.answer()}});
+  EXPECT_EQ(run.finding.kind, FindingKind::kNotEngine);
+  EXPECT_EQ(run.asked.size(), 8u) << "the most there are";
 }
 
 }  // namespace

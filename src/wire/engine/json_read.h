@@ -5,7 +5,9 @@
 
 #include <boost/json/value.hpp>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -25,6 +27,15 @@ std::string_view text_of(const Json& value, std::string_view key);  // empty whe
 std::optional<double> number_of(const Json& value, std::string_view key);        // finite only
 std::optional<std::uint64_t> count_of(const Json& value, std::string_view key);  // >= 0, rounded
 const boost::json::array* array_of(const Json& value, std::string_view key);
+
+// Calls `visit` for each value that a JSON pointer (RFC 6901) leads to; a token * stands for every
+// element of an array and every member of an object. An empty pattern is the value itself.
+void for_each_match(const Json& value, std::string_view pattern,
+                    const std::function<void(const Json& found)>& visit);
+
+// A value as text: a string as it is, a number or word as JSON writes it; empty for anything else.
+std::string scalar_text(const Json& value);
+std::optional<double> number_of(const Json& value);  // finite numbers only
 
 // A finite, non-negative number as a count, rounded to the nearest; nullopt for anything else.
 std::optional<std::uint64_t> to_count(double value);

@@ -18,10 +18,8 @@ Result<Identity> read_identity(std::string_view) {
 const Adapter kOpenaiAdapter{
     .runtime = Runtime::kOpenai,
     .title = "OpenAI",
-    .health_path = "/v1/models",
-    .models_path = "/v1/models",
-    .identity_path = "",
-    .load_paths = {"", ""},
+    .health = {"/v1/models"},
+    .models = {"/v1/models"},
     .read_health = read_health_status,
     .read_models = read_model_list,
     .read_identity = read_identity,
