@@ -32,6 +32,11 @@ void check_models(std::string_view body) {
   }
 }
 
+void check_list(const Adapter& adapter, std::string_view body) {
+  const auto models = adapter.read_models(body);
+  if (models) require(models->size() <= kServedModelsMax);
+}
+
 void check_load(const Adapter& adapter, std::string_view path, std::string_view body) {
   const auto reading = adapter.read_load(path, body, Instant{});
   if (!reading) return;
@@ -45,12 +50,13 @@ void check_load(const Adapter& adapter, std::string_view path, std::string_view 
 // The input as the answers of one server, one after the other.
 void check_detection(std::string_view input) {
   constexpr std::array<std::uint16_t, 5> kStatuses{200, 401, 404, 503, 0};
-  constexpr std::array<std::string_view, 5> kPaths{"/v1/models", "/", "/props", "/server_info",
-                                                   "/metrics"};
+  constexpr std::array<std::string_view, 9> kPaths{"/v1/models",   "/ping",        "/",
+                                                   "/api/version", "/v2",          "/props",
+                                                   "/info",        "/server_info", "/metrics"};
   Detection detection;
   int asked = 0;
   while (!detection.decided()) {
-    require(++asked <= 7);
+    require(++asked <= 8);
     require(std::count(kPaths.begin(), kPaths.end(), detection.next_path()) == 1);
     Answer answer;
     const std::size_t end = std::min(input.find('\0'), input.size());
@@ -72,10 +78,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_models(body);
   check_load(kSglangAdapter, "/v1/loads", body);
   check_load(kLlamacppAdapter, "/slots", body);
-  for (const Runtime runtime : {Runtime::kVllm, Runtime::kSglang, Runtime::kLlamacpp}) {
+  check_load(kInfinityAdapter, "/v1/models", body);
+  check_load(kTorchserveAdapter, "/models/{model}", body);
+  for (std::size_t i = 0; i + 1 < kRuntimes; ++i) {
+    const auto runtime = static_cast<Runtime>(i);
+    check_list(adapter_of(runtime), body);
     const auto identity = adapter_of(runtime).read_identity(body);
     if (identity && identity->concurrency_max) require(*identity->concurrency_max <= INT32_MAX);
     adapter_of(runtime).read_health({.status = 503, .body = body});
+    adapter_of(runtime).read_health({.status = 200, .body = body});
   }
   check_detection(body);
   return 0;
