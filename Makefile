@@ -90,7 +90,8 @@ fuzz: ## each codec's fuzz target for SECONDS=60
 
 bench: ## the router's own cost beside nginx and other routers (ARGS: for bench/proxy/run.py; --quick: a minute)
 	@tools/setup.sh build bench
-	@$(STEP) build release infermesh mock_engine load_gen
+	@[[ -f build/release/bench/micro/cmake_install.cmake ]] || $(STEP) quiet "configure the benchmarks" cmake --preset release -DINFERMESH_BENCH=ON
+	@$(STEP) build release infermesh mock_engine load_gen $(if $(wildcard bench/micro/core_route_bench.cc),core_route_bench)
 	@$(STEP) show "what a request costs" /usr/bin/python3 bench/proxy/run.py $(ARGS)
 
 soak: build ## half load, engines killed and slowed, clients that vanish: 30 minutes (ARGS: for bench/soak/run.py)

@@ -80,6 +80,14 @@ class Idle(unittest.TestCase):
         self.assertGreater(len(page), 54_000)
 
 
+    def test_the_decision_is_read_off_the_micro_benchmark(self):
+        runs = [{"name": "decision/4/4", "p99_us": 1.0, "allocations": 9.0},
+                {"name": "decision/1000/1600", "p99_us": 71.5, "allocations": 0.0}]
+        self.assertEqual(idle.read_decision(json.dumps({"benchmarks": runs})), {"decision": 71.5, "decision-heap": 0.0})
+        with self.assertRaises(machine.Failed):
+            idle.read_decision(json.dumps({"benchmarks": runs[:1]}))
+
+
 class Rows(unittest.TestCase):
     def test_rows_of_one_window_share_it(self):
         shared = [[row.key for row in found] for _, found in rows.loads(rows.ROWS)]
@@ -89,6 +97,7 @@ class Rows(unittest.TestCase):
     def test_goals_are_of_nginx_or_absolute(self):
         self.assertEqual((rows.Goal(nginx=1.3).limit(10), rows.Goal(nginx=1.3).limit(None)), (13, None))
         self.assertEqual((rows.Goal(absolute=8).limit(100), rows.Goal().limit(100)), (8, None))
+        self.assertEqual((rows.Goal(absolute=0).limit(None), rows.Goal(absolute=0).text(), rows.Goal().text()), (0, "none", ""))
 
 
 class Report(unittest.TestCase):

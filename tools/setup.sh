@@ -11,7 +11,7 @@ build_packages=(g++-12 cmake ninja-build pkg-config ccache lld-19 libboost1.81-d
 develop_packages=(libgtest-dev libgmock-dev clang-format-19 git)
 tidy_packages=(clang-tidy-19)
 fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
-bench_packages=(nginx-light haproxy binutils python3-venv)
+bench_packages=(nginx-light haproxy binutils libbenchmark-dev python3-venv)
 bench_routers=(smg==1.13.0 vllm-router==0.1.17 sglang-router==0.3.2)
 venv_packages=(python3-venv)
 

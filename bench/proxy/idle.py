@@ -1,10 +1,11 @@
-"""Figures that only infermesh has: the cost of watching many engines of which nobody asks anything."""
+"""Figures that only infermesh has: one decision alone, and watching many engines of which nobody asks anything."""
 from __future__ import annotations
 
 import contextlib
 import json
 import os
 import pathlib
+import subprocess
 import time
 import urllib.request
 
@@ -13,6 +14,7 @@ from machine import Failed, Process, Tools
 
 ENGINES = 1000
 PAGE = machine.ROOT / "test/fixtures/engines/vllm/metrics-load-waiting.http"  # 54 KB, as a vLLM under load said it
+DECISION = "decision/1000/1600"  # of core_route_bench: 1,000 engines, 1,600 blocks (100,000 tokens)
 SETTLE, WINDOW = 4, 8  # seconds; an idle engine is looked at every two
 
 
@@ -37,7 +39,27 @@ def ready_engines(ready: pathlib.Path) -> int:
     return 0
 
 
-def polling_cores(tools: Tools, binary: pathlib.Path) -> float:
+def read_decision(text: str) -> dict[str, float]:
+    """The counters of the decision in Google Benchmark's JSON."""
+    for found in json.loads(text)["benchmarks"]:
+        if found["name"].startswith(DECISION):
+            return {"decision": found["p99_us"], "decision-heap": found["allocations"]}
+    raise Failed(f"{DECISION} was not run")
+
+
+def decision(tools: Tools, _: pathlib.Path) -> dict[str, float]:
+    """One decision alone, without a request around it."""
+    program = tools.build / "bench/micro/core_route_bench"
+    if not program.exists():
+        raise Failed("core_route_bench is not built: `make bench` does")
+    command = ["taskset", "-c", str(machine.PROXY_CORE), str(program), f"--benchmark_filter={DECISION}", "--benchmark_format=json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise Failed(f"core_route_bench ended with {done.returncode}")
+    return read_decision(done.stdout)
+
+
+def polling(tools: Tools, binary: pathlib.Path) -> dict[str, float]:
     """Cores that the router uses while every engine is polled at the pace of an idle one."""
     page, ready = tools.folder / "metrics.txt", tools.folder / "polling.ready"
     page.write_bytes(body_of(PAGE.read_bytes()))
@@ -59,9 +81,9 @@ def polling_cores(tools: Tools, binary: pathlib.Path) -> float:
             time.sleep(SETTLE)
             before, begun = cpu_seconds(router.pid), time.monotonic()
             time.sleep(WINDOW)
-            return (cpu_seconds(router.pid) - before) / (time.monotonic() - begun)
+            return {"polling": (cpu_seconds(router.pid) - before) / (time.monotonic() - begun)}
         finally:
             router.stop()
 
 
-OWN = {"polling": polling_cores}
+OWN = [(("decision", "decision-heap"), decision), (("polling",), polling)]

@@ -34,6 +34,7 @@ from peers import INFERMESH, Peer, Setting  # noqa: E402
 from rows import DIRECT, ROWS, Figures, Row  # noqa: E402
 
 WARM = 0.3
+BUSY = 0.5  # load average from which others are in the way
 
 
 class Screen:
@@ -150,11 +151,12 @@ class Bench:
             for peer in self.options.chosen_peers:
                 if (path := known.binary(peer.program, self.binary)) and path.exists():
                     self.figures.add("size", peer.name, machine.stripped_mb(path))
-        for key, measure in idle.OWN.items():
-            if self.wanted(key) and any(peer.name == INFERMESH for peer in self.options.chosen_peers):
-                self.screen.now(f"{INFERMESH}: {key}")
-                with self.guarded(INFERMESH, key):
-                    self.figures.add(key, INFERMESH, measure(self.tools, self.binary))
+        for keys, measure in idle.OWN:
+            if any(map(self.wanted, keys)) and any(peer.name == INFERMESH for peer in self.options.chosen_peers):
+                self.screen.now(f"{INFERMESH}: {keys[0]}")
+                with self.guarded(INFERMESH, keys[0]):
+                    for key, found in measure(self.tools, self.binary).items():
+                        self.figures.add(key, INFERMESH, found)
 
     def run(self) -> None:
         if titles := [row.key.rjust(9) for row in self.options.chosen_rows if row.load]:
@@ -236,6 +238,8 @@ def main() -> int:
     machine.allow_many_files()
     screen = Screen()
     load_before = os.getloadavg()[0]
+    if load_before > BUSY:
+        screen.line(f"   the machine is busy (load average {load_before:.1f}): the figures will be too high, and unlike each other")
     with tempfile.TemporaryDirectory(prefix="infermesh-bench-") as name:
         tools = Tools(build, pathlib.Path(name))
         with tools.engines() as engines:
