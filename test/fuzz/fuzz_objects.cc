@@ -1,6 +1,7 @@
 // YAML objects: no bytes crash the reader; mistakes come with the file's name and a place inside
 // it; a set that is taken is written and read back the same, as YAML and as JSON; a described
 // runtime makes an adapter whose readers take any page.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -47,11 +48,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   for (const RuntimeObject& runtime : set->runtimes) check_adapter(runtime, page);
-  const std::string yaml = to_yaml(*set);
+  const std::string yaml = config::to_yaml(*set);
   const std::vector<config::ObjectText> written{{"w.yaml", yaml}};
   const auto again = config::read_objects(written);
   require(again.has_value());
-  require(to_yaml(*again) == yaml);
-  require(to_json(*again) == to_json(*set));
+  require(config::to_yaml(*again) == yaml);
+  require(config::to_json(*again) == config::to_json(*set));
   return 0;
 }
