@@ -29,3 +29,17 @@ if(INFERMESH_TESTS)
   find_package(GTest REQUIRED)
   enable_testing()
 endif()
+
+# Messages of api/proto, compiled at build time against protobuf's lite runtime, see docs/design.
+find_package(Protobuf REQUIRED)
+find_library(PROTOBUF_LITE_STATIC libprotobuf-lite.a REQUIRED)
+set(PROTO_OUT ${CMAKE_BINARY_DIR}/proto)
+add_custom_command(
+  OUTPUT ${PROTO_OUT}/otlp/trace.pb.cc ${PROTO_OUT}/otlp/trace.pb.h
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${PROTO_OUT}
+  COMMAND ${Protobuf_PROTOC_EXECUTABLE} --proto_path=${CMAKE_SOURCE_DIR}/api/proto --cpp_out=${PROTO_OUT} otlp/trace.proto
+  DEPENDS ${CMAKE_SOURCE_DIR}/api/proto/otlp/trace.proto VERBATIM)
+add_library(otlp_proto STATIC ${PROTO_OUT}/otlp/trace.pb.cc)
+target_include_directories(otlp_proto SYSTEM PUBLIC ${PROTO_OUT})
+target_link_libraries(otlp_proto PUBLIC ${PROTOBUF_LITE_STATIC} Threads::Threads)
+target_compile_options(otlp_proto PRIVATE -w)

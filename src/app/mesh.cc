@@ -108,14 +108,18 @@ Result<void> Mesh::start() {
   if (!access_log) return std::unexpected(access_log.error());
   access_log_ = std::move(*access_log);
   const std::size_t count = shard_count(settings_);
+  auto tracing = Tracing::make(settings_, {loop_, metrics_.set(count), log_});
+  if (!tracing) return std::unexpected(tracing.error());
+  tracing_ = std::move(*tracing);
   process_.shards = static_cast<std::uint32_t>(count);
   shards_ = std::make_unique<Shards>(
-      count, Shards::Shared{settings_, *loads_, prefixes_, metrics_, access_log_.get(), log_,
-                            [this](const Outcome& outcome) {
-                              loop_.post([this, outcome] {
-                                if (keeper_) keeper_->on_outcome(outcome);
-                              });
-                            }});
+      count,
+      Shards::Shared{settings_, *loads_, prefixes_, metrics_, access_log_.get(), log_,
+                     tracing_ ? &tracing_->queue() : nullptr, [this](const Outcome& outcome) {
+                       loop_.post([this, outcome] {
+                         if (keeper_) keeper_->on_outcome(outcome);
+                       });
+                     }});
   keeper_ = std::make_unique<signal::MeshKeeper>(
       loop_, keeper_settings(settings_), *loads_, *this, [](const std::string& name) {
         const char* value = std::getenv(name.c_str());
@@ -125,6 +129,7 @@ Result<void> Mesh::start() {
   IM_TRY(add_command_line_engines());
   keeper_->start();
   watch_objects();
+  if (tracing_) tracing_->start();
   shards_->start();
   discover();
   banner_.set_addresses(
@@ -235,12 +240,17 @@ void Mesh::stop() {
   log_.info(loop_.wall_now(), "draining", {{"at_most", format_duration(settings_.drain_timeout)}});
   shards_->drain(settings_.drain_timeout, [this] {
     loop_.post([this] {
-      log_.info(loop_.wall_now(), "stopped");
-      admin_listener_->close();
-      admin_->stop();
-      loop_.stop();
+      if (!tracing_) return finish();
+      tracing_->stop([this] { finish(); });
     });
   });
+}
+
+void Mesh::finish() {
+  log_.info(loop_.wall_now(), "stopped");
+  admin_listener_->close();
+  admin_->stop();
+  loop_.stop();
 }
 
 // An ejection counts when it begins; half open it is still the same one.

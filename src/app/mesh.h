@@ -9,6 +9,7 @@
 
 #include "app/banner.h"
 #include "app/shards.h"
+#include "app/tracing.h"
 #include "config/loader.h"
 #include "control/admin_json.h"
 #include "control/admin_server.h"
@@ -40,6 +41,7 @@ class Mesh final : public signal::MeshSink {
   void watch_objects();
   void discover();
   void stop();
+  void finish();  // after the drain
   port::Task<void> await_signals();
 
   void count_ejections(const MeshView& view);
@@ -75,6 +77,7 @@ class Mesh final : public signal::MeshSink {
   obs::Metrics metrics_;
   std::unique_ptr<LoadTable> loads_;
   prefix::PrefixIndex prefixes_;
+  std::unique_ptr<Tracing> tracing_;  // null: off
   std::unique_ptr<Shards> shards_;
   std::unique_ptr<signal::MeshKeeper> keeper_;
   std::unique_ptr<io::DiskFolder> folder_;

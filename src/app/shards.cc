@@ -13,6 +13,7 @@ Shards::Shards(std::size_t count, const Shared& shared) {
         .metrics = shared.metrics.set(i),
         .access_log = shared.access_log,
         .log = shared.log,
+        .spans = shared.spans,
         .report = shared.report,
     });
     thread->server = std::make_unique<data::Server>(*thread->shard, connections_open_);

@@ -25,6 +25,7 @@ class Shards {
     obs::Metrics& metrics;  // writer i is shard i
     obs::AccessLog* access_log;
     obs::Log& log;
+    obs::SpanQueue* spans;                       // null: requests are not traced
     std::function<void(const Outcome&)> report;  // from any thread
   };
   Shards(std::size_t count, const Shared& shared);

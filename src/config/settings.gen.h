@@ -36,6 +36,11 @@ struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
   std::string access_log = "auto";
+  // traces
+  std::string otlp_endpoint;
+  double trace_sample = 1;
+  Duration trace_interval = 1s;
+  std::uint32_t trace_queue_max = 4096;
   // engines
   std::vector<std::string> engine;
   Discover discover = Discover::kAuto;
@@ -98,6 +103,10 @@ enum class SettingId : std::uint8_t {
   kLogLevel,
   kLogFormat,
   kAccessLog,
+  kOtlpEndpoint,
+  kTraceSample,
+  kTraceInterval,
+  kTraceQueueMax,
   kEngine,
   kDiscover,
   kDiscoverPorts,
@@ -136,6 +145,6 @@ enum class SettingId : std::uint8_t {
   kEjectedShareMax,
   kAdmin,
 };
-constexpr std::size_t kSettings = 51;
+constexpr std::size_t kSettings = 55;
 
 }  // namespace infermesh::config

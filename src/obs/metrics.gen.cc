@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, 1> kRetriesCounterLabels{"reason"};
 constexpr std::array<std::string_view, 2> kEjectionsCounterLabels{"engine", "model"};
 constexpr std::array<std::string_view, 2> kPrefixTokensCounterLabels{"model", "kind"};
 constexpr std::array<std::string_view, 2> kShedCounterLabels{"pool", "reason"};
+constexpr std::array<std::string_view, 1> kSpansCounterLabels{"result"};
 constexpr std::array<std::string_view, 1> kInFlightGaugeLabels{"engine"};
 constexpr std::array<std::string_view, 2> kEngineStateGaugeLabels{"engine", "state"};
 constexpr std::array<std::string_view, 1> kQueueLengthGaugeLabels{"pool"};
@@ -39,9 +40,9 @@ constexpr std::array<std::string_view, 4> kGenAiServerRequestDurationHistogramLa
 constexpr std::array<std::string_view, 3> kGenAiServerTimeToFirstTokenHistogramLabels{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"};
 constexpr std::array<std::string_view, 3> kGenAiServerTimePerOutputTokenHistogramLabels{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"};
 constexpr std::array<std::string_view, 4> kGenAiClientTokenUsageHistogramLabels{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"};
-constexpr std::array<std::uint8_t, 20> kCounterRows{0, 1, 8, 9, 10, 11, 12, 13, 14, 15, 16, 22, 23, 24, 25, 26, 27, 28, 32, 33};
-constexpr std::array<std::uint8_t, 8> kGaugeRows{17, 18, 19, 20, 21, 29, 30, 31};
-constexpr std::array<std::uint8_t, 10> kHistogramRows{2, 3, 4, 5, 6, 7, 34, 35, 36, 37};
+constexpr std::array<std::uint8_t, 21> kCounterRows{0, 1, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 23, 24, 25, 26, 27, 28, 29, 33, 34};
+constexpr std::array<std::uint8_t, 8> kGaugeRows{18, 19, 20, 21, 22, 30, 31, 32};
+constexpr std::array<std::uint8_t, 10> kHistogramRows{2, 3, 4, 5, 6, 7, 35, 36, 37, 38};
 
 constexpr std::array<MetricInfo, kMetrics> kTable{{
     {"infermesh_requests_total", MetricKind::kCounter, 0,
@@ -95,6 +96,9 @@ constexpr std::array<MetricInfo, kMetrics> kTable{{
     {"infermesh_shed_total", MetricKind::kCounter, 10,
      "Requests that were not let in, by reason.",
      "requests", kShedCounterLabels, {}},
+    {"infermesh_spans_total", MetricKind::kCounter, 11,
+     "Spans by what became of them: exported, rejected (the collector did not take them), lost (it could not be reached), dropped (the queue was full).",
+     "spans", kSpansCounterLabels, {}},
     {"infermesh_in_flight", MetricKind::kGauge, 0,
      "Requests sent to an engine and not finished.",
      "requests", kInFlightGaugeLabels, {}},
@@ -110,25 +114,25 @@ constexpr std::array<MetricInfo, kMetrics> kTable{{
     {"infermesh_connections", MetricKind::kGauge, 4,
      "Client connections open.",
      "connections", {}, {}},
-    {"infermesh_connections_accepted_total", MetricKind::kCounter, 11,
+    {"infermesh_connections_accepted_total", MetricKind::kCounter, 12,
      "Client connections accepted.",
      "connections", {}, {}},
-    {"infermesh_connections_refused_total", MetricKind::kCounter, 12,
+    {"infermesh_connections_refused_total", MetricKind::kCounter, 13,
      "Client connections closed at once because connections_max was reached.",
      "connections", {}, {}},
-    {"infermesh_upstream_connections_total", MetricKind::kCounter, 13,
+    {"infermesh_upstream_connections_total", MetricKind::kCounter, 14,
      "Connections opened to engines for requests.",
      "connections", {}, {}},
-    {"infermesh_bytes_total", MetricKind::kCounter, 14,
+    {"infermesh_bytes_total", MetricKind::kCounter, 15,
      "Body bytes, by direction: in (from clients), out (to clients).",
      "bytes", kBytesCounterLabels, {}},
-    {"infermesh_clients_stalled_total", MetricKind::kCounter, 15,
+    {"infermesh_clients_stalled_total", MetricKind::kCounter, 16,
      "Clients that were cut because they did not read.",
      "connections", {}, {}},
-    {"infermesh_polls_total", MetricKind::kCounter, 16,
+    {"infermesh_polls_total", MetricKind::kCounter, 17,
      "Looks at an engine's load, by result: ok, failed (no answer, or none that can be read).",
      "polls", kPollsCounterLabels, {}},
-    {"infermesh_objects_refused_total", MetricKind::kCounter, 17,
+    {"infermesh_objects_refused_total", MetricKind::kCounter, 18,
      "Changed object sets that were refused; the old set stayed in use.",
      "sets", {}, {}},
     {"infermesh_objects_generation", MetricKind::kGauge, 5,
@@ -140,10 +144,10 @@ constexpr std::array<MetricInfo, kMetrics> kTable{{
     {"infermesh_start_time_seconds", MetricKind::kGauge, 7,
      "When the process started, in seconds of Unix time.",
      "seconds", {}, {}},
-    {"infermesh_log_lines_dropped_total", MetricKind::kCounter, 18,
+    {"infermesh_log_lines_dropped_total", MetricKind::kCounter, 19,
      "Log lines dropped because their reader was too slow.",
      "lines", {}, {}},
-    {"infermesh_series_dropped_total", MetricKind::kCounter, 19,
+    {"infermesh_series_dropped_total", MetricKind::kCounter, 20,
      "Label sets counted under `other` because the metric has too many.",
      "lookups", kSeriesDroppedCounterLabels, {}},
     {"gen_ai_server_request_duration_seconds", MetricKind::kHistogram, 6,

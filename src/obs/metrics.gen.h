@@ -21,6 +21,7 @@ enum class CounterId : std::uint8_t {
   kEjections,  // infermesh_ejections_total{engine, model}
   kPrefixTokens,  // infermesh_prefix_tokens_total{model, kind}
   kShed,  // infermesh_shed_total{pool, reason}
+  kSpans,  // infermesh_spans_total{result}
   kConnectionsAccepted,  // infermesh_connections_accepted_total{}
   kConnectionsRefused,  // infermesh_connections_refused_total{}
   kUpstreamConnections,  // infermesh_upstream_connections_total{}
@@ -31,7 +32,7 @@ enum class CounterId : std::uint8_t {
   kLogLinesDropped,  // infermesh_log_lines_dropped_total{}
   kSeriesDropped,  // infermesh_series_dropped_total{metric}
 };
-constexpr std::size_t kCounters = 20;
+constexpr std::size_t kCounters = 21;
 
 enum class GaugeId : std::uint8_t {
   kInFlight,  // infermesh_in_flight{engine}
@@ -71,7 +72,7 @@ struct MetricInfo {
   std::span<const double> buckets;  // upper bounds without +Inf, of a histogram
 };
 
-constexpr std::size_t kMetrics = 38;
+constexpr std::size_t kMetrics = 39;
 const std::array<MetricInfo, kMetrics>& metric_table();  // in the order of the schema
 
 const MetricInfo& metric_info(CounterId id);

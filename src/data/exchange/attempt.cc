@@ -148,6 +148,9 @@ void Attempt::compose_head() {
   head.api_key = endpoint_.api_key;
   const std::string id = exchange_.parts.start.request_id + "." + std::to_string(number_);
   head.request_id = id;
+  std::string traceparent;
+  if (exchange_.trace) traceparent = exchange_.trace->traceparent();
+  head.traceparent = traceparent;
   head.content_length = length;
   if (endpoint_.runtime == Runtime::kVllm) head.load_format = engines::kOrcaRequestValue;
   head_text_ = make_upstream_head(exchange_.parts.head, head);

@@ -36,6 +36,9 @@ Exchange::Exchange(const ExchangeParts& given)
   record.request_id = parts.start.request_id;
   record.received = parts.start.received_wall;
   last_write_ = parts.start.received;
+  Shard& shard = parts.shard;
+  if (shard.spans != nullptr)
+    trace.emplace(parts.head.headers, shard.settings.trace_sample, shard.rng);
 }
 
 port::Task<void> Exchange::run() {
@@ -153,9 +156,9 @@ std::optional<Duration> Exchange::retry_delay(const Outcome& outcome,
   const bool elsewhere =
       std::any_of(model->endpoints.begin(), model->endpoints.end(), [&](EndpointId id) {
         const Endpoint* other = view->endpoint(id);
-        const bool usable = other != nullptr && other->apis.contains(facts.api) &&
-                            (other->state == EndpointState::kReady ||
-                             other->state == EndpointState::kSuspect);
+        const bool usable =
+            other != nullptr && other->apis.contains(facts.api) &&
+            (other->state == EndpointState::kReady || other->state == EndpointState::kSuspect);
         const Ejection* ejection = view->find_ejection(id, model->id);
         const bool out = ejection != nullptr && !ejection->half_open;
         return usable && !out && std::find(tried.begin(), tried.end(), id) == tried.end();
@@ -365,6 +368,7 @@ void Exchange::finish_record() {
   if (first_token_at != kNever) record.ttft = first_token_at - parts.start.received;
   record.finished = true;
   parts.shard.meter.finished(summary(), now);
+  if (trace && trace->recorded()) parts.shard.spans->put(trace->span(*this, now));
   parts.shard.decisions.put(std::move(record));
 }
 

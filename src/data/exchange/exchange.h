@@ -17,6 +17,7 @@
 #include "data/exchange/head_facts.h"
 #include "data/exchange/request.h"
 #include "data/exchange/request_body.h"
+#include "data/exchange/request_trace.h"
 #include "wire/openai/error_body.h"
 #include "wire/openai/facts.h"
 
@@ -80,7 +81,8 @@ class Exchange {
   const Model* model = nullptr;
   const Pool* pool = nullptr;
   DecisionRecord record;
-  bool in_stream = false;  // the client has been promised an event stream
+  std::optional<RequestTrace> trace;  // when spans are exported
+  bool in_stream = false;             // the client has been promised an event stream
   std::string last_engine, last_reason;
   // Totals of the answer.
   std::optional<Tokens> prompt_tokens, cached_tokens, output_tokens;

@@ -49,11 +49,13 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
   for (const http::Header& header : client.headers) {
     if (http::is_hop_by_hop(header.name) || lists(kNotSent, header.name) || is_own(header.name))
       continue;
+    if (!head.traceparent.empty() && http::is_named(header.name, "traceparent")) continue;
     if (listed && http::connection_lists(client.headers, header.name)) continue;
     http::append_header(out, header.name, header.value);
   }
   http::append_header(out, "accept-encoding", "identity");
   http::append_header(out, "x-request-id", head.request_id);
+  if (!head.traceparent.empty()) http::append_header(out, "traceparent", head.traceparent);
   if (!head.api_key.empty())
     http::append_header(out, "authorization", fmt::format("Bearer {}", head.api_key));
   if (!head.load_format.empty())

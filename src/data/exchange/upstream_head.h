@@ -13,11 +13,12 @@
 namespace infermesh::data {
 
 struct UpstreamHead {
-  std::string_view path;                        // of the route, without a vendor's base
-  std::string_view query;                       // of the client's target
-  std::string_view authority;                   // the engine's host:port
-  std::string_view api_key;                     // the engine's own key, empty when it wants none
-  std::string_view request_id;                  // of this attempt
+  std::string_view path;              // of the route, without a vendor's base
+  std::string_view query;             // of the client's target
+  std::string_view authority;         // the engine's host:port
+  std::string_view api_key;           // the engine's own key, empty when it wants none
+  std::string_view request_id;        // of this attempt
+  std::string_view traceparent = {};  // in place of the client's; empty: the client's passes
   std::optional<std::uint64_t> content_length;  // absent: chunked
   std::string_view load_format;                 // of the load report asked for; empty: none is
 };

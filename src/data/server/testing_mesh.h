@@ -67,8 +67,9 @@ class TestMesh {
   obs::Log log{-1, obs::LogLevel::kError, obs::LogFormat::kText};
   std::vector<Outcome> outcomes;  // as reported to the health machines
   std::vector<std::unique_ptr<TestEngine>> engines;
+  obs::SpanQueue spans{100};  // a test that wants spans sets shard.spans
   MeshView view;
-  Shard shard{{world.loop(), settings, *loads, prefixes, metrics.set(0), nullptr, log,
+  Shard shard{{world.loop(), settings, *loads, prefixes, metrics.set(0), nullptr, log, nullptr,
                [this](const Outcome& outcome) { outcomes.push_back(outcome); }}};
   std::atomic<std::size_t> connections_open{0};
   Server server{shard, connections_open};

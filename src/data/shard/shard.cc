@@ -18,6 +18,7 @@ Shard::Shard(Borrowed borrowed)
       loads(borrowed.loads),
       prefixes(borrowed.prefixes),
       log(borrowed.log),
+      spans(borrowed.spans),
       meter(borrowed.metrics, borrowed.access_log),
       view(std::make_shared<const MeshView>()),
       rng(borrowed.loop.entropy()),

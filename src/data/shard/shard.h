@@ -22,6 +22,7 @@
 #include "data/shard/trouble.h"
 #include "data/stream/upstream_pool.h"
 #include "obs/log.h"
+#include "obs/span_queue.h"
 #include "port/loop.h"
 
 namespace infermesh::data {
@@ -36,6 +37,7 @@ class Shard {
     obs::MetricSet& metrics;
     obs::AccessLog* access_log;  // null: off
     obs::Log& log;
+    obs::SpanQueue* spans;  // null: requests are not traced
     std::function<void(const Outcome&)>
         report;  // to the signal loop; called for what its health machines must know
   };
@@ -50,6 +52,7 @@ class Shard {
   LoadTable& loads;
   prefix::PrefixIndex& prefixes;
   obs::Log& log;
+  obs::SpanQueue* spans;  // null: requests are not traced
   Meter meter;
   MeshViewPtr view;                            // never null
   std::vector<std::string> session_body_keys;  // of all policies of the view

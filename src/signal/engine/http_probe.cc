@@ -28,31 +28,32 @@ ProbeAnswer broken(std::string detail) {
 
 }  // namespace
 
-std::string HttpProbe::request_for(std::string_view method, std::string_view path,
-                                   std::string_view body) const {
+std::string HttpProbe::request_for(std::string_view path, const ProbeBody* body) const {
   std::string request;
-  http::append_request_line(request, method, path);
+  http::append_request_line(request, body == nullptr ? "GET" : "POST", path);
   http::append_header(request, "host", target_.authority);
   http::append_header(request, "user-agent", "infermesh-probe");
   http::append_header(request, "accept", "*/*");
   if (!target_.api_key.empty()) {
     http::append_header(request, "authorization", "Bearer " + target_.api_key);
   }
-  if (!body.empty()) {
-    http::append_header(request, "content-type", "application/json");
-    http::append_header(request, "content-length", std::to_string(body.size()));
+  if (body != nullptr) {
+    http::append_header(request, "content-type", body->content_type);
+    http::append_content_length(request, body->bytes.size());
   }
   http::append_head_end(request);
-  request += body;
+  if (body != nullptr) request += body->bytes;
   return request;
 }
 
 port::Task<ProbeAnswer> HttpProbe::get(std::string path, Duration timeout) {
-  return ask(request_for("GET", path, ""), timeout);
+  std::string request = request_for(path, nullptr);
+  co_return co_await ask(std::move(request), timeout);
 }
 
-port::Task<ProbeAnswer> HttpProbe::post(std::string path, std::string body, Duration timeout) {
-  return ask(request_for("POST", path, body), timeout);
+port::Task<ProbeAnswer> HttpProbe::post(std::string path, ProbeBody body, Duration timeout) {
+  std::string request = request_for(path, &body);
+  co_return co_await ask(std::move(request), timeout);
 }
 
 port::Task<ProbeAnswer> HttpProbe::ask(std::string request, Duration timeout) {

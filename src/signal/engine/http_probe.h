@@ -1,5 +1,4 @@
-// HttpProbe: a small HTTP/1.1 client for looking at one engine, over one kept connection. It sends
-// GETs, and such POSTs as only read. It
+// HttpProbe: a small HTTP/1.1 client for looking at one engine, over one kept connection. It
 // connects when needed and again when the engine has closed a connection that was idle. Belongs to
 // one loop; one request at a time.
 //
@@ -48,13 +47,18 @@ struct ProbeAnswer {
   engines::Answer view() const { return {status, server, via, process_start, body}; }
 };
 
+struct ProbeBody {
+  std::string content_type;
+  std::string bytes;
+};
+
 class HttpProbe {
  public:
   HttpProbe(port::Loop& loop, ProbeTarget target) : loop_(loop), target_(std::move(target)) {}
 
   port::Task<ProbeAnswer> get(std::string path, Duration timeout);
-  // With a JSON body. It may be sent twice, as a GET may.
-  port::Task<ProbeAnswer> post(std::string path, std::string body, Duration timeout);
+  // Sent again when a kept connection turns out to be closed: for requests that may come twice.
+  port::Task<ProbeAnswer> post(std::string path, ProbeBody body, Duration timeout);
   void cancel();  // ends the request under way and all later ones
   void close();   // drops the kept connection
 
@@ -65,8 +69,7 @@ class HttpProbe {
   port::Task<port::IoStatus> fill(Instant deadline);
   port::Task<bool> send(std::string_view text, Instant deadline);
   ProbeAnswer failed(Instant deadline, std::string_view doing) const;
-  std::string request_for(std::string_view method, std::string_view path,
-                          std::string_view body) const;
+  std::string request_for(std::string_view path, const ProbeBody* body) const;
 
   port::Loop& loop_;
   ProbeTarget target_;

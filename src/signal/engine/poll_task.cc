@@ -80,7 +80,8 @@ port::Task<ProbeAnswer> PollTask::ask(const engines::Page& page, std::string_vie
   if (page.port == engines::Port::kManagement && management_) probe = &*management_;
   std::string path = engines::path_for(page, model);
   if (page.post.empty()) return probe->get(std::move(path), settings_.timeout);
-  return probe->post(std::move(path), page.post, settings_.timeout);
+  return probe->post(std::move(path), {"application/json", std::string(page.post)},
+                     settings_.timeout);
 }
 
 std::optional<ProbeTarget> PollTask::default_port(std::uint16_t port) const {
