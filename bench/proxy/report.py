@@ -69,15 +69,28 @@ def table(figures: Figures, peers: list[Peer]) -> str:
     return markdown(head, [cells(figures, row, peers) for row in rows])
 
 
-def missed(figures: Figures) -> list[str]:
-    """The goals that are not met, with the figures."""
-    found = []
-    for row in ROWS:
-        ours = value(figures, row, INFERMESH)
-        limit = row.goal.limit(value(figures, row, "nginx"))
-        if ours is not None and limit is not None and ours > limit:
-            found.append(f"{row.title}: {number(ours, row.digits)}, goal {number(limit, row.digits)}")
-    return found
+def screen_table(figures: Figures, peers: list[Peer], colour: bool) -> str:
+    """The same, narrow enough for a terminal: of the LLM routers the best one in each row."""
+    llms = [peer for peer in peers if peer.llm]
+    plain = [peer.name for peer in peers if not peer.llm and peer.name != INFERMESH]
+    lines = [["", "goal", INFERMESH, "", *plain, *(["best LLM router"] if llms else [])]]
+    for row in (row for row in ROWS if figures.samples.get(row.key)):
+        ours, limit = value(figures, row, INFERMESH), row.goal.limit(value(figures, row, "nginx"))
+        line = [row.title, row.goal.text(), number(ours, row.digits), {"yes": "met", "**no**": "missed"}.get(met(ours, limit), "")]
+        line += [number(value(figures, row, name), row.digits) for name in plain]
+        found = [(one, peer.name) for peer in llms if (one := value(figures, row, peer.name)) is not None]
+        if llms:
+            line.append(f"{number(min(found)[0], row.digits)} {min(found)[1]}" if found else "")
+        lines.append(line)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    paint = {"met": "\033[32m", "missed": "\033[31m"} if colour else {}
+
+    def text(line: list[str]) -> str:
+        cells = [cell.ljust(width) if i in (0, 1, 3) else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))]
+        cells[3] = f"{paint[line[3]]}{cells[3]}\033[0m" if line[3] in paint else cells[3]
+        return ("   " + "  ".join(cells)).rstrip()
+
+    return "\n".join(map(text, lines))
 
 
 def replace_between(text: str, block: str) -> str:

@@ -248,10 +248,11 @@ def main() -> int:
             bench.run()
     text = text_of(bench, options, (load_before, os.getloadavg()[0]))
     screen.line("")
-    print(text)
-    missed = report.missed(bench.figures)
-    for line in missed:
-        screen.line(f"   not met  {line}")
+    if sys.stdout.isatty():
+        print(report.screen_table(bench.figures, options.chosen_peers, screen.bold != ""))
+        print("".join(f"\n   {note}" for note in bench.figures.notes))
+    else:
+        print(text)
     write(options, bench, text)
     return 0
 
@@ -263,7 +264,9 @@ def write(options: argparse.Namespace, bench: Bench, text: str) -> None:
     (kept / "report.json").write_text(json.dumps({"samples": bench.figures.samples, "notes": bench.figures.notes}, indent=1))
     if options.output:
         pathlib.Path(options.output).write_text(text)
-    if options.whole:
+    if not options.whole:
+        bench.screen.line("   the table: build/bench/report.md")
+    else:
         page = machine.ROOT / "docs/benchmarks.md"
         page.write_text(report.replace_between(page.read_text(), text))
         bench.screen.line("   written to docs/benchmarks.md; samples in build/bench/report.json")
