@@ -14,6 +14,7 @@ enum class ErrorCode : std::uint8_t {
   kHeaderTooLarge,
   kModelNotFound,
   kApiNotServed,
+  kResponseNotFound,
   kUnknownPath,
   kMethodNotAllowed,
   kRequestTimeout,
@@ -59,7 +60,7 @@ struct ErrorInfo {
   std::string_view next;
 };
 
-constexpr std::size_t kErrorCodes = 36;
+constexpr std::size_t kErrorCodes = 37;
 
 const ErrorInfo& error_info(ErrorCode code);
 

@@ -50,9 +50,10 @@ std::string put_back(Api api, const fuzz::Input& input, Usage& usage) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fuzz::Input input = fuzz::read_input(data, size);
-  constexpr Api kApisOfStreams[]{Api::kChat, Api::kCompletions, Api::kResponses, Api::kMessages};
-  const Api api = kApisOfStreams[input.choice % 4];
-  StreamInspector inspector(api, input.choice % 8 < 4 ? UsageEvents::kKeep : UsageEvents::kStrip);
+  constexpr Api kApisOfStreams[]{Api::kChat,     Api::kCompletions, Api::kResponses,
+                                 Api::kMessages, Api::kOllamaChat,  Api::kOllamaGenerate};
+  const Api api = kApisOfStreams[input.choice % 6];
+  StreamInspector inspector(api, input.choice % 12 < 6 ? UsageEvents::kKeep : UsageEvents::kStrip);
   for (std::string_view rest = input.bytes; !rest.empty();) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     one_event(inspector, rest.substr(0, end));

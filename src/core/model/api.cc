@@ -4,13 +4,18 @@ namespace infermesh {
 namespace {
 
 constexpr std::array<std::string_view, kApis> kApiNames{
-    "chat",   "completions", "embeddings", "responses", "messages",
-    "rerank", "score",       "classify",   "tokenize",  "detokenize"};
+    "chat",        "completions",     "embeddings",   "responses",
+    "messages",    "rerank",          "score",        "classify",
+    "tokenize",    "detokenize",      "count_tokens", "stored_response",
+    "ollama_chat", "ollama_generate", "ollama_embed", "ollama_show"};
 
 // What a server of unknown make may speak, and what the LLM engines do.
-constexpr ApiSet kOpenaiFamily{Api::kChat,     Api::kCompletions, Api::kEmbeddings, Api::kResponses,
-                               Api::kMessages, Api::kRerank,      Api::kScore,      Api::kClassify,
-                               Api::kTokenize, Api::kDetokenize};
+constexpr ApiSet kOpenaiFamily{Api::kChat,       Api::kCompletions, Api::kEmbeddings,
+                               Api::kResponses,  Api::kMessages,    Api::kRerank,
+                               Api::kScore,      Api::kClassify,    Api::kTokenize,
+                               Api::kDetokenize, Api::kCountTokens, Api::kStoredResponse};
+constexpr ApiSet kOllamaFamily{Api::kOllamaChat, Api::kOllamaGenerate, Api::kOllamaEmbed,
+                               Api::kOllamaShow};
 
 struct RuntimeRow {
   std::string_view name;
@@ -22,10 +27,11 @@ struct RuntimeRow {
 constexpr std::array<RuntimeRow, kRuntimes> kRuntimeRows{{
     {"openai", kOpenaiFamily},
     {"vllm", kOpenaiFamily},
-    {"sglang", kOpenaiFamily},
+    {"sglang", kOpenaiFamily | kOllamaFamily},
     {"llamacpp", kOpenaiFamily},
     {"tgi", {Api::kChat, Api::kCompletions}},
-    {"ollama", {Api::kChat, Api::kCompletions, Api::kEmbeddings, Api::kResponses, Api::kMessages}},
+    {"ollama", kOllamaFamily | ApiSet{Api::kChat, Api::kCompletions, Api::kEmbeddings,
+                                      Api::kResponses, Api::kMessages}},
     {"triton", {}},
     {"mlserver", {}},
     {"infinity", {Api::kEmbeddings, Api::kRerank, Api::kClassify}},

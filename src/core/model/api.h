@@ -14,21 +14,47 @@ namespace infermesh {
 // One route family. The path table is data/route_table; what is read of the body is
 // wire/openai/facts.
 enum class Api : std::uint8_t {
-  kChat,         // /v1/chat/completions
-  kCompletions,  // /v1/completions
-  kEmbeddings,   // /v1/embeddings
-  kResponses,    // /v1/responses
-  kMessages,     // /v1/messages (Anthropic)
-  kRerank,       // /v1/rerank /v2/rerank /rerank
-  kScore,        // /score /v1/score
-  kClassify,     // /classify
-  kTokenize,     // /tokenize
-  kDetokenize,   // /detokenize
+  kChat,            // /v1/chat/completions
+  kCompletions,     // /v1/completions
+  kEmbeddings,      // /v1/embeddings
+  kResponses,       // /v1/responses
+  kMessages,        // /v1/messages (Anthropic)
+  kRerank,          // /v1/rerank /v2/rerank /rerank
+  kScore,           // /score /v1/score
+  kClassify,        // /classify
+  kTokenize,        // /tokenize
+  kDetokenize,      // /detokenize
+  kCountTokens,     // /v1/messages/count_tokens (Anthropic)
+  kStoredResponse,  // /v1/responses/ID: what an engine keeps of an earlier answer; no body, no
+                    // model
+  kOllamaChat,      // /api/chat
+  kOllamaGenerate,  // /api/generate
+  kOllamaEmbed,     // /api/embed, /api/embeddings
+  kOllamaShow,      // /api/show
 };
-constexpr std::size_t kApis = 10;
+constexpr std::size_t kApis = 16;
 
 std::string_view to_string(Api api);  // "chat", "completions", ... also the metric label
 std::optional<Api> parse_api(std::string_view name);
+
+// The answer is text made token by token.
+constexpr bool generates(Api api) {
+  return api == Api::kChat || api == Api::kCompletions || api == Api::kResponses ||
+         api == Api::kMessages || api == Api::kOllamaChat || api == Api::kOllamaGenerate;
+}
+// The model reads the prompt: the answer takes its time and leaves the prompt's blocks cached.
+constexpr bool reads_prompt(Api api) {
+  return api != Api::kTokenize && api != Api::kDetokenize && api != Api::kCountTokens &&
+         api != Api::kStoredResponse && api != Api::kOllamaShow;
+}
+// Ollama's own API under /api: streams of JSON lines, errors of one text.
+constexpr bool is_ollama(Api api) {
+  return api >= Api::kOllamaChat && api <= Api::kOllamaShow;
+}
+// A body that says nothing of `stream` asks for one.
+constexpr bool streams_unasked(Api api) {
+  return api == Api::kOllamaChat || api == Api::kOllamaGenerate;
+}
 
 // A set of route families.
 class ApiSet {

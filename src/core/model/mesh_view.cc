@@ -3,6 +3,19 @@
 #include <algorithm>
 
 namespace infermesh {
+namespace {
+
+constexpr std::string_view kLatest = ":latest";  // the tag that Ollama's names have unless told
+
+const Model* find_exactly(const MeshView& view, std::string_view name) {
+  const auto at =
+      std::lower_bound(view.names.begin(), view.names.end(), name,
+                       [](const auto& entry, std::string_view key) { return entry.first < key; });
+  if (at == view.names.end() || at->first != name) return nullptr;
+  return &view.models[at->second.value];
+}
+
+}  // namespace
 
 const Endpoint* MeshView::endpoint(EndpointId id) const {
   if (id.value >= endpoints.size() || !endpoints[id.value]) return nullptr;
@@ -10,11 +23,13 @@ const Endpoint* MeshView::endpoint(EndpointId id) const {
 }
 
 const Model* MeshView::find_model(std::string_view name) const {
-  const auto at =
-      std::lower_bound(names.begin(), names.end(), name,
-                       [](const auto& entry, std::string_view key) { return entry.first < key; });
-  if (at == names.end() || at->first != name) return nullptr;
-  return &models[at->second.value];
+  const Model* found = find_exactly(*this, name);
+  if (found != nullptr || name.empty()) return found;
+  if (name.ends_with(kLatest)) {
+    return find_exactly(*this, name.substr(0, name.size() - kLatest.size()));
+  }
+  if (name.substr(name.rfind('/') + 1).contains(':')) return nullptr;
+  return find_exactly(*this, std::string(name).append(kLatest));
 }
 
 const Ejection* MeshView::find_ejection(EndpointId endpoint_id, ModelId model) const {

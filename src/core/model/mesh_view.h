@@ -101,7 +101,9 @@ struct MeshView {
   std::vector<Ejection> ejections;                     // sorted by (endpoint, model); few
 
   const Endpoint* endpoint(EndpointId id) const;
-  const Model* find_model(std::string_view name) const;  // by name or alias
+  // By name or alias. A name of Ollama's form may leave its tag `:latest` out, or have it where the
+  // model's name has none.
+  const Model* find_model(std::string_view name) const;
   const Ejection* find_ejection(EndpointId endpoint, ModelId model) const;
 };
 

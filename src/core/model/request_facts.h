@@ -31,10 +31,11 @@ struct RequestFacts {
   bool complete = false;      // the whole body has been read
   std::uint32_t choices = 1;  // n x best_of x batch length
   std::optional<Tokens> output_tokens_max;
-  Tokens prompt_tokens{0};        // estimate: text bytes / 4, or exact for token arrays
-  Bytes body_bytes{0};            // content-length when announced, else read so far
-  std::vector<BlockHash> blocks;  // the prompt's full blocks, from its beginning
-  std::uint64_t session_key = 0;  // hash of the session header or body key; 0 = none
+  Tokens prompt_tokens{0};           // estimate: text bytes / 4, or exact for token arrays
+  Bytes body_bytes{0};               // content-length when announced, else read so far
+  std::vector<BlockHash> blocks;     // the prompt's full blocks, from its beginning
+  std::optional<EndpointId> pinned;  // the one engine that keeps what the request refers to
+  std::uint64_t session_key = 0;     // hash of the session header or body key; 0 = none
   Priority priority = Priority::kNormal;
   Instant deadline = kNever;  // of the whole exchange
 };

@@ -73,7 +73,7 @@ Field filter(const FilterInput& input, std::uint64_t model_key, RouteState& stat
   state.eligible.clear();
   for (const EndpointId id : input.model.endpoints) {
     const Endpoint* endpoint = input.view.endpoint(id);
-    if (endpoint == nullptr) continue;
+    if (endpoint == nullptr || input.facts.pinned.value_or(id) != id) continue;
     Candidate& candidate = state.candidates.emplace_back();
     candidate.endpoint = endpoint;
     candidate.load = read_load(input.load.at(id), input.now);

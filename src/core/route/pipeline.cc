@@ -17,10 +17,7 @@ constexpr Duration kSignalsLost =
     15s;  // reports and rates older than this on every endpoint: trust none
 
 double expected_output(const DecideInput& input, const ModelMemory* memory) {
-  if (input.facts.api != Api::kChat && input.facts.api != Api::kCompletions &&
-      input.facts.api != Api::kResponses && input.facts.api != Api::kMessages) {
-    return 0;
-  }
+  if (!generates(input.facts.api)) return 0;
   double tokens = input.model.expected_output_tokens;
   if (memory != nullptr && memory->output_tokens > 0) tokens = memory->output_tokens;
   if (input.facts.output_tokens_max) {

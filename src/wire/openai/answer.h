@@ -15,6 +15,7 @@ class ResponseReader final : public EditSource {
     if (valid_) valid_ = scan_.feed(bytes);
   }
   Usage usage() const { return scan_.usage(); }
+  std::string_view response_id() const { return scan_.response_id(); }
   std::string_view finish_reason() const { return scan_.finish_reason(); }
   bool valid() const { return valid_; }  // JSON so far
 

@@ -17,14 +17,33 @@ struct Row {
 };
 
 constexpr Row kRootRows[]{
-    {"choices", Node::kChoices},    {"usage", Node::kUsage},
-    {"error", Node::kError},        {"model", Node::kModel},
-    {"type", Node::kType},          {"object", Node::kObject},
-    {"delta", Node::kDelta},        {"response", Node::kResponse},
-    {"message", Node::kMessage},    {"timings", Node::kTimings},
-    {"stop_reason", Node::kFinish}, {"sequence_number", Node::kSequence},
+    {"choices", Node::kChoices},    {"usage", Node::kUsage},     {"error", Node::kError},
+    {"model", Node::kModel},        {"type", Node::kType},       {"object", Node::kObject},
+    {"delta", Node::kDelta},        {"message", Node::kMessage}, {"timings", Node::kTimings},
+    {"stop_reason", Node::kFinish},
 };
-constexpr Row kResponseRows[]{{"usage", Node::kUsage}, {"model", Node::kModel}};
+constexpr Row kResponsesRootRows[]{
+    {"type", Node::kType},     {"sequence_number", Node::kSequence},
+    {"delta", Node::kDelta},   {"response", Node::kResponse},
+    {"id", Node::kId},         {"error", Node::kError},
+    {"usage", Node::kUsage},   {"model", Node::kModel},
+    {"object", Node::kObject}, {"timings", Node::kTimings},
+};
+constexpr Row kOllamaRootRows[]{
+    {"model", Node::kModel},
+    {"message", Node::kOllamaMessage},
+    {"response", Node::kContent},
+    {"thinking", Node::kContent},
+    {"done", Node::kDone},
+    {"done_reason", Node::kFinish},
+    {"prompt_eval_count", Node::kPromptTokens},
+    {"eval_count", Node::kCompletionTokens},
+    {"error", Node::kError},
+};
+constexpr Row kOllamaMessageRows[]{
+    {"content", Node::kContent}, {"thinking", Node::kContent}, {"tool_calls", Node::kContentList}};
+constexpr Row kResponseRows[]{{"id", Node::kId}, {"usage", Node::kUsage}, {"model", Node::kModel}};
+constexpr Row kMessageRows[]{{"usage", Node::kUsage}, {"model", Node::kModel}};
 constexpr Row kChoiceRows[]{
     {"delta", Node::kChoiceDelta}, {"finish_reason", Node::kFinish}, {"text", Node::kContent}};
 constexpr Row kChoiceDeltaRows[]{
@@ -58,9 +77,16 @@ std::span<const Row> rows_of(Node node) {
   switch (node) {
     case Node::kRoot:
       return kRootRows;
+    case Node::kResponsesRoot:
+      return kResponsesRootRows;
+    case Node::kOllamaRoot:
+      return kOllamaRootRows;
+    case Node::kOllamaMessage:
+      return kOllamaMessageRows;
     case Node::kResponse:
-    case Node::kMessage:
       return kResponseRows;
+    case Node::kMessage:
+      return kMessageRows;
     case Node::kChoice:
       return kChoiceRows;
     case Node::kChoiceDelta:
@@ -93,6 +119,11 @@ bool is_entered(Node node, TokenKind kind) {
   return !rows_of(node).empty();
 }
 
+Node root_of(Api api) {
+  if (is_ollama(api)) return Node::kOllamaRoot;
+  return api == Api::kResponses || api == Api::kStoredResponse ? Node::kResponsesRoot : Node::kRoot;
+}
+
 bool is_number(Node node) {
   return node >= Node::kPromptTokens;
 }
@@ -108,10 +139,11 @@ void AnswerScan::begin() {
   node_ = Node::kSkip;
   type_.clear();
   finish_reason_.clear();
+  id_.clear();
   sequence_.reset();
   models_.clear();
   choices_ = 0;
-  is_object_ = has_choices_ = has_usage_ = has_error_ = has_content_ = false;
+  is_object_ = has_choices_ = has_usage_ = has_error_ = has_content_ = is_done_ = false;
 }
 
 bool AnswerScan::feed(std::string_view bytes) {
@@ -158,8 +190,8 @@ void AnswerScan::take(const Token& token) {
 void AnswerScan::begin_value(const Token& token) {
   value_begin_ = token.begin;
   if (token.depth == 0) {
-    node_ = token.kind == TokenKind::kBeginObject ? Node::kRoot : Node::kSkip;
-    is_object_ = node_ == Node::kRoot;
+    is_object_ = token.kind == TokenKind::kBeginObject;
+    node_ = is_object_ ? root_of(api_) : Node::kSkip;
     return;
   }
   // Elements of the two lists that are looked into.
@@ -176,6 +208,7 @@ void AnswerScan::begin_value(const Token& token) {
   if (node_ == Node::kError && token.kind != TokenKind::kNull && token.kind != TokenKind::kFalse) {
     has_error_ = true;
   }
+  if (node_ == Node::kDone) is_done_ = token.kind == TokenKind::kTrue;
 }
 
 void AnswerScan::begin_container(const Token& token) {
@@ -206,6 +239,11 @@ void AnswerScan::string_piece(const Token& token) {
       if (node_ == Node::kType) type_ = text_;
       if (node_ == Node::kFinish) finish_reason_ = text_;
       if (node_ == Node::kObject && text_ == "error") has_error_ = true;
+      return;
+    case Node::kId:
+      if (token.first) id_.clear();
+      id_.append(token.text.substr(0, kResponseIdMax + 1 - id_.size()));
+      if (token.last && (id_.size() > kResponseIdMax || id_.contains('\\'))) id_.clear();
       return;
     case Node::kModel:
       if (token.last && models_.size() < kAnswerModelsMax &&

@@ -1,8 +1,8 @@
 // AnswerScan: what is read of an engine's answer, one JSON document at a time: a whole body
 // (ResponseReader) or the data of one stream event (StreamInspector). Usage numbers are kept from
 // document to document, the rest is of the current one. Reads the usage of OpenAI chat,
-// completions, embeddings and Responses, Anthropic's, and llama.cpp's `timings`. Internal to
-// wire/openai. The table of what is looked at is in the source.
+// completions, embeddings and Responses, Anthropic's, Ollama's, and llama.cpp's `timings`. Internal
+// to wire/openai. The table of what is looked at is in the source.
 #pragma once
 
 #include <array>
@@ -14,50 +14,19 @@
 
 #include "core/model/api.h"
 #include "wire/json/scanner.h"
+#include "wire/openai/answer_node.h"
 #include "wire/openai/splice.h"
 #include "wire/openai/usage.h"
 
 namespace infermesh::openai {
 
+constexpr std::size_t kResponseIdMax = 128;  // bytes of a Responses id; a longer one is not kept
 constexpr std::size_t kAnswerModelsMax =
     8;  // `model` values noted of one document; later ones stay as they are
 
 class AnswerScan {
  public:
-  // One enumerator a place in the answer that matters; the table is in answer.cc.
-  enum class Node : std::uint8_t {
-    kSkip,
-    kRoot,
-    kResponse,
-    kMessage,
-    kChoices,
-    kChoice,
-    kChoiceDelta,
-    kDelta,
-    kUsage,
-    kPromptDetails,
-    kOutputDetails,
-    kTimings,
-    kError,
-    kObject,
-    kType,
-    kModel,
-    kSequence,
-    kFinish,
-    kContent,
-    kContentList,
-    // Numbers: an index into numbers_.
-    kPromptTokens,
-    kInputTokens,
-    kCompletionTokens,
-    kCachedTokens,
-    kCacheReadTokens,
-    kCacheWriteTokens,
-    kReasoningTokens,
-    kTimingsCached,
-    kTimingsPrompt,
-    kTimingsOutput,
-  };
+  using Node = AnswerNode;
 
   explicit AnswerScan(Api api) : api_(api) {}
 
@@ -72,8 +41,10 @@ class AnswerScan {
   bool has_usage() const { return has_usage_; }
   bool has_empty_choices() const { return has_choices_ && choices_ == 0; }
   bool has_content() const { return has_content_; }
+  bool is_done() const { return is_done_; }  // Ollama: "done": true
   std::string_view type() const { return type_; }
   std::string_view finish_reason() const { return finish_reason_; }  // the last one, empty: none
+  std::string_view response_id() const { return id_; }               // Responses; empty: not told
   std::optional<std::int64_t> sequence_number() const { return sequence_; }
   Usage usage() const;
   std::span<const EditPoint> models() const { return models_; }
@@ -104,6 +75,7 @@ class AnswerScan {
   std::array<std::optional<std::int64_t>, kNumbers> numbers_{};
   std::string type_;
   std::string finish_reason_;
+  std::string id_;
   std::optional<std::int64_t> sequence_;
   std::vector<EditPoint> models_;
   std::uint32_t choices_ = 0;
@@ -112,6 +84,7 @@ class AnswerScan {
   bool has_usage_ = false;
   bool has_error_ = false;
   bool has_content_ = false;
+  bool is_done_ = false;
 };
 
 }  // namespace infermesh::openai

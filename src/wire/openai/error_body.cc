@@ -89,7 +89,11 @@ std::string event_of(Api api, const Words& words, std::string_view request_id,
     case Api::kMessages:
       return "event: error\ndata: " + anthropic_body(words, request_id) + "\n\n";
     case Api::kResponses:
+    case Api::kStoredResponse:
       return "event: error\ndata: " + responses_data(words, sequence_number) + "\n\n";
+    case Api::kOllamaChat:
+    case Api::kOllamaGenerate:
+      return body_of(ErrorFamily::kPlain, words, request_id) + "\n";
     default:
       return "data: " + openai_body(words) + "\n\n";
   }
@@ -121,10 +125,15 @@ constexpr std::array<std::string_view, 11> kAnthropicTypes{
     "rate_limit_error",      "timeout_error",        "overloaded_error"};
 
 std::string_view anthropic_type(std::uint16_t status, std::string_view type) {
-  if (std::ranges::find(kAnthropicTypes, type) != kAnthropicTypes.end()) return type;
+  // What holds for any request gives way to what the status says more exactly.
+  const bool general = type == "invalid_request_error";
+  const bool known = std::ranges::find(kAnthropicTypes, type) != kAnthropicTypes.end();
+  if (known && !general) return type;
   switch (status) {
     case 401:
       return "authentication_error";
+    case 402:
+      return "billing_error";
     case 403:
       return "permission_error";
     case 404:
@@ -158,7 +167,9 @@ Words words_of(ErrorFamily family, const UpstreamError& error) {
 }  // namespace
 
 ErrorFamily error_family(Api api) {
-  return api == Api::kMessages ? ErrorFamily::kAnthropic : ErrorFamily::kOpenai;
+  if (is_ollama(api)) return ErrorFamily::kPlain;
+  const bool anthropic = api == Api::kMessages || api == Api::kCountTokens;
+  return anthropic ? ErrorFamily::kAnthropic : ErrorFamily::kOpenai;
 }
 
 ErrorReply error_reply(ErrorFamily family, const Error& error, std::string_view request_id) {

@@ -37,8 +37,9 @@ struct ErrorReply {
 // 8 s, or 1 s.
 ErrorReply error_reply(ErrorFamily family, const Error& error, std::string_view request_id);
 
-// The same error inside a stream whose head is already sent: one whole SSE event. The stream ends
-// after it without [DONE]. `sequence_number` is the next one of a responses stream.
+// The same error inside a stream whose head is already sent: one whole SSE event, or one line of
+// Ollama's. The stream ends after it without [DONE]. `sequence_number` is the next one of a
+// responses stream.
 std::string error_event(Api api, const Error& error, std::string_view request_id,
                         std::uint64_t sequence_number = 0);
 

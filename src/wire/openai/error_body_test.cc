@@ -66,6 +66,25 @@ TEST(ErrorReply, MessagesGetTheAnthropicEnvelopeAndStatus) {
             R"(after retry-after-ms, or add engines to the pool."},"request_id":"req-1"})");
 }
 
+TEST(ErrorReply, AnEnginesErrorOnMessagesHasTheTypeOfItsStatus) {
+  const auto type_of = [](std::uint16_t status, std::string_view body) {
+    const UpstreamError said =
+        normalize_upstream_error(Api::kMessages, status, "application/json", body);
+    const auto members = json::read_members(error_reply(ErrorFamily::kAnthropic, said, "r").body);
+    return json::find_member(*members, "error.type")->text();
+  };
+  const std::string_view plain = R"({"detail":"No."})";
+  EXPECT_EQ(type_of(400, plain), "invalid_request_error");
+  EXPECT_EQ(type_of(402, plain), "billing_error");
+  EXPECT_EQ(type_of(404, plain), "not_found_error");
+  EXPECT_EQ(type_of(413, plain), "request_too_large");
+  EXPECT_EQ(type_of(422, plain), "invalid_request_error");
+  EXPECT_EQ(type_of(500, plain), "api_error");
+  EXPECT_EQ(type_of(503, plain), "overloaded_error");
+  EXPECT_EQ(type_of(529, R"({"type":"error","error":{"type":"overloaded_error","message":"x"}})"),
+            "overloaded_error");
+}
+
 TEST(ErrorReply, OtherRoutesGetText) {
   EXPECT_EQ(error_reply(ErrorFamily::kPlain, {ErrorCode::kInternal, "Odd.", ""}, "").body,
             R"({"error":"Odd. Report it with the request id."})");

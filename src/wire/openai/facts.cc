@@ -60,6 +60,7 @@ FactsReader::FactsReader(Api api, FactsOptions options)
                                         ? std::min(options_.prompt_blocks_max, kPromptBlocksMax)
                                         : 0) {
   facts_.api = api;
+  facts_.stream = streams_unasked(api);
   session_index_ = options_.session_body_keys.size();
   sessions_.resize(options_.session_body_keys.size());
 }
@@ -92,6 +93,10 @@ Result<void> FactsReader::feed(std::string_view bytes) {
 }
 
 Result<void> FactsReader::finish() {
+  if (facts_.api == Api::kStoredResponse && scanner_.offset() == 0) {
+    facts_.complete = true;  // it needs no body
+    return {};
+  }
   if (!error_ && !scanner_.finish()) {
     refuse(ErrorCode::kInvalidJson, "The body is not valid JSON: " + scanner_.error_text() + ".",
            {});
@@ -177,6 +182,11 @@ void FactsReader::begin_value(const Token& token) {
     facts_.usage_wanted = false;
     continuous_usage_ = false;
   }
+  if (act_ == Act::kPrevious) previous_response_.clear();
+  if (act_ == Act::kPrevious && token.kind != TokenKind::kString &&
+      token.kind != TokenKind::kNull) {
+    wrong_type(token, "previous_response_id", "a string");
+  }
   if (act_ == Act::kStored && token.kind != TokenKind::kNull && token.kind != TokenKind::kFalse) {
     stored_field_ = rows_[root_row_].key;
   }
@@ -191,6 +201,12 @@ void FactsReader::begin_container(const Token& token) {
       options_name_usage_ = false;
       options_have_members_ = false;
       return enter(token, Context::kOptions);
+    case Act::kEngineOptions:
+      if (!array) return enter(token, Context::kEngineOptions);
+      break;
+    case Act::kMedia:
+      if (array) return enter(token, Context::kMediaList);
+      break;
     case Act::kMessages:
       if (array) return enter(token, Context::kMessageList);
       break;

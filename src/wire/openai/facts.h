@@ -10,8 +10,7 @@
 // a salt when they come before the text. A prompt field given twice starts the hashes anew.
 //
 // Owned by one exchange. Fails with kInvalidJson (not one JSON object; the detail names the byte)
-// or kInvalidField
-// (`param` says which). A missing model is no failure: facts().model is empty.
+// or kInvalidField (`param` says which). A missing model is no failure: facts().model is empty.
 #pragma once
 
 #include <array>
@@ -53,8 +52,8 @@ class FactsReader final : public EditSource {
   // Enough is known to decide: the model, and `prompt_bytes_wanted` of the prompt or all that there
   // is of it.
   bool ready_to_route(std::uint64_t prompt_bytes_wanted) const;
-  // Responses: the field that names state kept by one engine (previous_response_id, ...), empty
-  // when none is set.
+  // Responses: an earlier answer, and the field that names other state of one engine; empty: none.
+  std::string_view previous_response() const { return previous_response_; }
   std::string_view stored_state_field() const { return stored_field_; }
 
   // EditSource
@@ -123,6 +122,7 @@ class FactsReader final : public EditSource {
   std::int64_t best_of_ = 1;
   std::optional<Tokens> cap_;
   std::optional<Tokens> cap_fallback_;
+  std::string previous_response_;
   std::string_view stored_field_;
   std::vector<EditPoint> edit_points_;
 };

@@ -45,9 +45,8 @@ constexpr FieldRow kResponsesFields[]{
     {"instructions", Act::kText},
     {"tools", Act::kRaw},
     {"input", Act::kMessages},
-    {"previous_response_id", Act::kStored},
+    {"previous_response_id", Act::kPrevious},
     {"conversation", Act::kStored},
-    {"background", Act::kStored},
     {"prompt", Act::kStored},
 };
 constexpr FieldRow kMessagesFields[]{
@@ -82,7 +81,26 @@ constexpr FieldRow kDetokenizeFields[]{
     {"model", Act::kModel},
     {"tokens", Act::kBatch},
 };
+constexpr FieldRow kOllamaChatFields[]{
+    {"model", Act::kModel}, {"stream", Act::kStream}, {"options", Act::kEngineOptions},
+    {"think", Act::kSalt},  {"tools", Act::kRaw},     {"messages", Act::kMessages},
+};
+constexpr FieldRow kOllamaGenerateFields[]{
+    {"model", Act::kModel},  {"stream", Act::kStream},  {"options", Act::kEngineOptions},
+    {"think", Act::kSalt},   {"template", Act::kSalt},  {"raw", Act::kSalt},
+    {"system", Act::kText},  {"prompt", Act::kBatch},   {"suffix", Act::kText},
+    {"images", Act::kMedia}, {"context", Act::kDigest},
+};
+constexpr FieldRow kOllamaEmbedFields[]{
+    {"model", Act::kModel},
+    {"input", Act::kBatch},
+    {"prompt", Act::kBatch},
+};
+constexpr FieldRow kOllamaShowFields[]{
+    {"model", Act::kModel}, {"name", Act::kModel},  // its older name
+};
 
+constexpr FieldRow kEngineOptionsMembers[]{{"num_predict", Act::kCap}};
 constexpr FieldRow kOptionsMembers[]{{"include_usage", Act::kIncludeUsage},
                                      {"continuous_usage_stats", Act::kContinuousUsage}};
 constexpr FieldRow kMessageMembers[]{
@@ -97,6 +115,9 @@ constexpr FieldRow kMessageMembers[]{
     {"output", Act::kContent},
     {"summary", Act::kRaw},
     {"encrypted_content", Act::kDigest},
+    {"thinking", Act::kText},  // Ollama's, as the next two
+    {"tool_name", Act::kText},
+    {"images", Act::kMedia},
 };
 constexpr FieldRow kPartMembers[]{
     {"text", Act::kText},        {"thinking", Act::kText},      {"name", Act::kText},
@@ -121,6 +142,7 @@ std::span<const FieldRow> root_fields(Api api) {
     case Api::kResponses:
       return kResponsesFields;
     case Api::kMessages:
+    case Api::kCountTokens:
       return kMessagesFields;
     case Api::kRerank:
       return kRerankFields;
@@ -132,12 +154,23 @@ std::span<const FieldRow> root_fields(Api api) {
       return kTokenizeFields;
     case Api::kDetokenize:
       return kDetokenizeFields;
+    case Api::kStoredResponse:
+      return {};
+    case Api::kOllamaChat:
+      return kOllamaChatFields;
+    case Api::kOllamaGenerate:
+      return kOllamaGenerateFields;
+    case Api::kOllamaEmbed:
+      return kOllamaEmbedFields;
+    case Api::kOllamaShow:
+      return kOllamaShowFields;
   }
   return {};
 }
 
 Act member_act(Context object, std::string_view key) {
   std::span<const FieldRow> rows;
+  if (object == Context::kEngineOptions) rows = kEngineOptionsMembers;
   if (object == Context::kOptions) rows = kOptionsMembers;
   if (object == Context::kMessage) rows = kMessageMembers;
   if (object == Context::kPart) rows = kPartMembers;
@@ -153,6 +186,8 @@ Act element_act(Context array) {
   switch (array) {
     case Context::kMessageList:
       return Act::kMessage;
+    case Context::kMediaList:
+      return Act::kDigest;
     case Context::kPartList:
       return Act::kPart;
     case Context::kSystemList:

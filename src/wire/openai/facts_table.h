@@ -15,8 +15,9 @@ enum class Act : std::uint8_t {
   kSkip,
   kModel,
   kStream,
-  kOptions,       // stream_options
-  kIncludeUsage,  // a member of it
+  kOptions,        // stream_options
+  kEngineOptions,  // Ollama's options
+  kIncludeUsage,   // a member of it
   kContinuousUsage,
   kCap,          // output cap that counts first
   kCapFallback,  // output cap where the first is absent
@@ -25,9 +26,11 @@ enum class Act : std::uint8_t {
   kTier,         // service_tier
   kSalt,         // what keeps prompts apart without being text
   kStored,       // names state that an engine keeps
+  kPrevious,     // the id of an earlier answer that an engine keeps
   kText,         // prompt text
   kRaw,          // prompt text as raw JSON
   kDigest,       // media in a prompt: stands for itself by a hash
+  kMedia,        // a list of those
   kContent,      // text or a list of parts
   kSystem,       // the same, of Anthropic's system prompt
   kMessages,     // list of messages or items, or text
@@ -47,6 +50,8 @@ enum class Act : std::uint8_t {
 enum class Context : std::uint8_t {
   kRoot,
   kOptions,
+  kEngineOptions,
+  kMediaList,
   kMessageList,
   kMessage,
   kPartList,

@@ -161,13 +161,27 @@ TEST(Facts, NamesStoredStateOfAResponsesRequest) {
   const auto field = [](std::string_view member) {
     FactsReader reader(Api::kResponses, {});
     EXPECT_TRUE(reader.feed(R"({"model":"m","input":"x",)" + std::string(member) + "}"));
-    return std::string(reader.stored_state_field());
+    return std::string(reader.previous_response()) + "/" + std::string(reader.stored_state_field());
   };
-  EXPECT_EQ(field(R"("previous_response_id":"r1")"), "previous_response_id");
-  EXPECT_EQ(field(R"("conversation":{"id":"c"})"), "conversation");
-  EXPECT_EQ(field(R"("background":true)"), "background");
-  EXPECT_EQ(field(R"("prompt":{"id":"p"})"), "prompt");
-  EXPECT_EQ(field(R"("previous_response_id":null,"background":false)"), "");
+  EXPECT_EQ(field(R"("previous_response_id":"r\u0031")"), "r1/");
+  EXPECT_EQ(field(R"("conversation":{"id":"c"})"), "/conversation");
+  EXPECT_EQ(field(R"("prompt":{"id":"p"})"), "/prompt");
+  EXPECT_EQ(field(R"("background":true)"), "/");  // makes state, refers to none
+  EXPECT_EQ(field(R"("previous_response_id":"r1","previous_response_id":null)"), "/");
+}
+
+TEST(Facts, TheIdOfAnEarlierResponseIsAString) {
+  FactsReader reader(Api::kResponses, {});
+  const auto read = reader.feed(R"({"model":"m","previous_response_id":7})");
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().param, "previous_response_id");
+}
+
+TEST(Facts, AStoredResponseNeedsNoBody) {
+  FactsReader reader(Api::kStoredResponse, {});
+  EXPECT_TRUE(reader.finish());
+  EXPECT_TRUE(reader.facts().complete);
+  EXPECT_FALSE(FactsReader(Api::kResponses, {}).finish());
 }
 
 TEST(Facts, OfAMessagesRequest) {

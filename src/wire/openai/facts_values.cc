@@ -47,7 +47,8 @@ void FactsReader::string_piece(const Token& token) {
     default:
       break;
   }
-  if (act_ == Act::kModel || act_ == Act::kTier || (is_session_value() && token.depth == 1)) {
+  if (act_ == Act::kModel || act_ == Act::kTier || act_ == Act::kPrevious ||
+      (is_session_value() && token.depth == 1)) {
     if (token.first) collected_.clear();
     collected_.append(token.text.substr(0, kModelBytesMax + 1 - collected_.size()));
     if (token.last) collected(token);
@@ -60,6 +61,7 @@ void FactsReader::string_piece(const Token& token) {
 
 void FactsReader::collected(const Token& token) {
   if (act_ == Act::kModel) model_read(token);
+  if (act_ == Act::kPrevious) previous_response_ = json::unescape(collected_);
   if (act_ == Act::kTier) {
     facts_.priority = collected_ == "flex"       ? Priority::kLow
                       : collected_ == "priority" ? Priority::kHigh
@@ -121,7 +123,8 @@ void FactsReader::literal(const Token& token) {
       facts_.model.clear();
       break;
     case Act::kStream:
-      facts_.stream = token.kind == TokenKind::kTrue;
+      facts_.stream = token.kind == TokenKind::kTrue ||
+                      (token.kind == TokenKind::kNull && streams_unasked(facts_.api));
       stream_known_ = true;
       break;
     case Act::kOptions:
@@ -134,6 +137,9 @@ void FactsReader::literal(const Token& token) {
       if (!facts_.usage_wanted) {
         add_edit_point({EditPoint::Kind::kUsageOff, false, token.begin, token.end});
       }
+      break;
+    case Act::kSalt:
+      if (token.kind == TokenKind::kTrue) prompt_.add_salt(1);
       break;
     case Act::kContinuousUsage:
       continuous_usage_ = token.kind == TokenKind::kTrue;

@@ -83,6 +83,10 @@ void PromptText::begin_capture(Capture capture, std::uint64_t from) {
   if (capture == Capture::kDigest || capture == Capture::kSalt) digest_.restart();
 }
 
+void PromptText::add_salt(std::uint64_t value) {
+  salt_ = salt_ * 0x9e3779b97f4a7c15ULL + value;
+}
+
 void PromptText::flush(std::uint64_t until) {
   if (capture_ == Capture::kNone) return;
   const std::string_view span = input_.substr(capture_from_ - offset_, until - capture_from_);
@@ -102,10 +106,7 @@ void PromptText::end_capture(std::uint64_t until) {
   capture_ = Capture::kNone;
   if (capture != Capture::kDigest && capture != Capture::kSalt) return;
   const std::uint64_t digest = digest_.digest();
-  if (capture == Capture::kSalt) {
-    salt_ = salt_ * 0x9e3779b97f4a7c15ULL + (digest | 1);
-    return;
-  }
+  if (capture == Capture::kSalt) return add_salt(digest | 1);
   char bytes[sizeof digest];
   std::memcpy(bytes, &digest, sizeof digest);
   counter().tokens += kMediaTokens;

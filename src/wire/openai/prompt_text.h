@@ -53,6 +53,7 @@ class PromptText {
 
   void begin_capture(Capture capture, std::uint64_t from);
   void end_capture(std::uint64_t until);
+  void add_salt(std::uint64_t value);  // keeps prompts apart
   bool capturing() const { return capture_ != Capture::kNone; }
 
   std::uint64_t bytes() const { return bytes_; }  // of text since the beginning

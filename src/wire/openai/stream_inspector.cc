@@ -1,13 +1,19 @@
 #include "wire/openai/stream_inspector.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "wire/json/write.h"
 
 namespace infermesh::openai {
 namespace {
 
+bool is_responses(Api api) {
+  return api == Api::kResponses || api == Api::kStoredResponse;
+}
+
 bool is_chunk_stream(Api api) {
-  return api != Api::kResponses && api != Api::kMessages;
+  return !is_responses(api) && api != Api::kMessages && !is_ollama(api);
 }
 
 bool ends_responses(std::string_view type) {
@@ -55,7 +61,11 @@ StreamVerdict StreamInspector::judge(std::string_view type) {
     return {ended_ ? StreamAction::kEnd : StreamAction::kRelay,
             type == "content_block_delta" && scan_.has_content()};
   }
-  if (api_ == Api::kResponses) {
+  if (is_ollama(api_)) {
+    ended_ = scan_.is_done();
+    return {ended_ ? StreamAction::kEnd : StreamAction::kRelay, scan_.has_content()};
+  }
+  if (is_responses(api_)) {
     ended_ = ends_responses(type);
     failed_ = type == "response.failed";
     return {ended_ ? StreamAction::kEnd : StreamAction::kRelay,
@@ -74,7 +84,10 @@ StreamVerdict StreamInspector::done_mark() {
 }
 
 Tokens StreamInspector::output_tokens() const {
-  return usage().output.value_or(Tokens(static_cast<std::int64_t>(content_events_)));
+  const Tokens seen(static_cast<std::int64_t>(content_events_));
+  const Tokens told = usage().output.value_or(seen);
+  // What the beginning of a message says of its output is no more than a beginning.
+  return ended_ ? told : std::max(told, seen);
 }
 
 std::string with_model(std::string_view text, std::span<const EditPoint> models,

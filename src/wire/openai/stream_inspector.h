@@ -3,8 +3,9 @@
 // nothing and a broken frame is seen.
 //
 // Ends: chat and completions with `data: [DONE]`, responses with response.completed / .incomplete /
-// .failed, messages with message_stop. A stream that ends otherwise was truncated: ended() is
-// false. An error frame ends it too, what follows (vLLM's [DONE]) is dropped.
+// .failed, messages with message_stop, Ollama's lines with `"done": true`. A stream that ends
+// otherwise was truncated: ended() is false. An error frame ends it too, what follows (vLLM's
+// [DONE]) is dropped.
 //
 // Owned by one exchange, fixed memory but for a bounded error text.
 #pragma once
@@ -49,9 +50,10 @@ class StreamInspector {
 
   Usage usage() const { return scan_.usage(); }
   std::uint64_t content_events() const { return content_events_; }
-  // As usage says, else the events with content.
+  // As usage says, else the events with content; of a stream that has not ended, the larger.
   Tokens output_tokens() const;
-  std::string_view finish_reason() const { return finish_reason_; }  // the last one given
+  std::string_view response_id() const { return scan_.response_id(); }  // in the last event
+  std::string_view finish_reason() const { return finish_reason_; }     // the last one given
   std::uint32_t finish_reasons() const { return finish_reasons_; }
   // Responses: what the next event of the stream must have.
   std::uint64_t next_sequence_number() const { return next_sequence_; }
