@@ -42,6 +42,7 @@ struct Outcome {
       -1};                   // time the engine spent on this prompt alone; negative when not seen
   Tokens prefill_beside{0};  // uncached prompt tokens of others prefilled while it answered
   bool streamed = false;     // the first byte marks the first token
+  bool prompt_read = true;   // by the model; else its time tells nothing of the engine's speed
   std::optional<Tokens> prompt_tokens;  // as the engine's usage said
   std::optional<Tokens> cached_tokens;
   std::optional<Tokens> output_tokens;

@@ -15,13 +15,8 @@ std::int64_t ns(Instant now) {
   return now.time_since_epoch().count();
 }
 
-bool decodes(Api api) {
-  return api == Api::kChat || api == Api::kCompletions || api == Api::kResponses ||
-         api == Api::kMessages;
-}
-
 bool first_token_seen(const RequestFacts& facts) {
-  return facts.stream || !decodes(facts.api) ||
+  return facts.stream || !generates(facts.api) ||
          (facts.output_tokens_max && facts.output_tokens_max->value <= 1);
 }
 
@@ -62,6 +57,7 @@ InFlight& InFlight::operator=(InFlight&& other) noexcept {
   unseen_until_ns_ = other.unseen_until_ns_;
   trial_ = other.trial_;
   streamed_ = other.streamed_;
+  prompt_read_ = other.prompt_read_;
   measurable_ = other.measurable_;
   waiting_ = other.waiting_;
   return *this;
@@ -77,12 +73,14 @@ InFlight InFlight::sent(LoadTable& load, prefix::PrefixIndex* index, const Decis
   self.endpoint_ = *decision.endpoint;
   self.model_key_ = decision.model_key;
   self.sent_at_ = now;
-  self.uncached_ = decision.uncached_tokens;
+  self.prompt_read_ = reads_prompt(facts.api);
+  self.uncached_ = self.prompt_read_ ? decision.uncached_tokens : Tokens(0);
   self.output_ = Tokens(static_cast<std::int64_t>(decision.expected_output_tokens));
   self.trial_ = decision.trial;
   self.streamed_ = facts.stream;
   self.waiting_ = first_token_seen(facts);
-  self.measurable_ = self.waiting_ && (note == nullptr || note->slot_seconds <= 0);
+  self.measurable_ =
+      self.waiting_ && self.prompt_read_ && (note == nullptr || note->slot_seconds <= 0);
   self.prefill_ahead_at_start_ = Tokens(cell.prefill_tokens_ahead.load(kRelaxed));
   self.streams_at_start_ = cell.streams.load(kRelaxed);
   const std::int32_t before = cell.in_flight.fetch_add(1, kRelaxed);
@@ -95,7 +93,7 @@ InFlight InFlight::sent(LoadTable& load, prefix::PrefixIndex* index, const Decis
       self.unseen_until_ns_ = add_unseen_prefill(cell, note->prefill_seconds, now);
     }
   }
-  if (index != nullptr) index->insert(facts.blocks, self.endpoint_, now);
+  if (index != nullptr && self.prompt_read_) index->insert(facts.blocks, self.endpoint_, now);
   return self;
 }
 
@@ -146,6 +144,7 @@ void InFlight::describe(Outcome& outcome) const {
   outcome.sent_at = sent_at_;
   outcome.trial = trial_;
   outcome.streamed = streamed_;
+  outcome.prompt_read = prompt_read_;
   outcome.uncached_prompt_tokens = uncached_;
   outcome.streams_at_start = streams_at_start_;
   outcome.prefill_ahead_at_start = prefill_ahead_at_start_;

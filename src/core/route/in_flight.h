@@ -56,6 +56,7 @@ class InFlight {
       0;  // predicted end of a prefill whose first token is not seen; 0 = none
   bool trial_ = false;
   bool streamed_ = false;
+  bool prompt_read_ = true;
   bool measurable_ = false;  // the wait was for prompts alone, not for a slot
   bool waiting_ = false;     // counted as prefill ahead
 

@@ -96,7 +96,7 @@ void learn(const Outcome& outcome, const Decision& decision, LoadTable& load, Ro
   LoadCell& cell = load.at(outcome.endpoint);
   cell.requests.fetch_add(1, kRelaxed);
   if (is_failure(outcome.kind)) cell.failures.fetch_add(1, kRelaxed);
-  if (outcome.kind != OutcomeKind::kOk) return;
+  if (outcome.kind != OutcomeKind::kOk || !outcome.prompt_read) return;
   const double queue_and_prefill = decision.predicted_ttft_seconds;
   if (learn_decode(outcome, queue_and_prefill, cell)) {
     cell.rates_at_ns.store(now.time_since_epoch().count(), kRelaxed);

@@ -122,12 +122,10 @@ TEST(Learn, FollowsAnEngineThatHalvesItsSpeedWithinAFewRequests) {
     serve(mesh, chat(1000, 0, 0, static_cast<std::uint64_t>(i)), 100ms, 50, 10ms);
   const double before = mesh.decide(chat(1000, 0, 0, 777)).predicted_ttft_seconds;
   EXPECT_NEAR(before, 0.1, 0.01);
-  for (int i = 0; i < 8; ++i)
-    serve(mesh, chat(1000, 0, 0, static_cast<std::uint64_t>(100 + i)), 200ms, 50, 20ms);
+  for (std::uint64_t i = 0; i < 8; ++i) serve(mesh, chat(1000, 0, 0, 100 + i), 200ms, 50, 20ms);
   EXPECT_GT(mesh.decide(chat(1000, 0, 0, 778)).predicted_ttft_seconds, 0.15);
   EXPECT_GT(mesh.cell(0).seconds_per_token.load(), 0.014);
-  for (int i = 0; i < 40; ++i)
-    serve(mesh, chat(1000, 0, 0, static_cast<std::uint64_t>(200 + i)), 200ms, 50, 20ms);
+  for (std::uint64_t i = 0; i < 40; ++i) serve(mesh, chat(1000, 0, 0, 200 + i), 200ms, 50, 20ms);
   EXPECT_NEAR(mesh.decide(chat(1000, 0, 0, 779)).predicted_ttft_seconds, 0.2, 0.03);
 }
 
@@ -212,6 +210,25 @@ TEST(Learn, ExpectedOutputFollowsTheModelButNotBeyondTheRequestsLimit) {
   EXPECT_EQ(mesh.decide(facts).expected_output_tokens, 20);
   facts.api = Api::kEmbeddings;
   EXPECT_EQ(mesh.decide(facts).expected_output_tokens, 0);
+}
+
+TEST(Learn, WhatTheModelDoesNotReadTeachesNothing) {
+  TestMesh mesh(1);
+  mesh.engine(0).apis = apis_of(Runtime::kSglang);
+  for (const Api api : {Api::kTokenize, Api::kDetokenize, Api::kCountTokens, Api::kStoredResponse,
+                        Api::kOllamaShow}) {
+    RequestFacts facts = chat(3200);
+    facts.api = api;
+    facts.stream = false;
+    for (int i = 0; i < 20; ++i) serve(mesh, facts, 1ms, 1, 0ms);
+    EXPECT_EQ(mesh.cell(0).prefill_tokens_per_second.load(), 0) << to_string(api);
+    EXPECT_EQ(mesh.cell(0).prefill_tokens_done.load(), 0) << to_string(api);
+    EXPECT_EQ(mesh.decide(chat(3200)).cached_tokens, Tokens(0)) << "only a read prompt is cached";
+  }
+  EXPECT_EQ(mesh.cell(0).requests.load(), 100U);
+  expect_nothing_in_flight(mesh, 0);
+  serve(mesh, chat(3200), 100ms, 1, 0ms);
+  EXPECT_GT(mesh.decide(chat(3200)).cached_tokens, Tokens(0));
 }
 
 TEST(LineFit, SeparatesLevelAndSlope) {
