@@ -15,6 +15,7 @@ Shards::Shards(std::size_t count, const Shared& shared) {
         .log = shared.log,
         .spans = shared.spans,
         .report = shared.report,
+        .homes = homes_,
     });
     thread->server = std::make_unique<data::Server>(*thread->shard, connections_open_);
     threads_.push_back(std::move(thread));

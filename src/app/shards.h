@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/prefix/response_homes.h"
 #include "data/server/server.h"
 #include "data/shard/shard.h"
 #include "io/event_loop.h"
@@ -71,6 +72,7 @@ class Shards {
     std::thread thread;
   };
   std::atomic<std::size_t> connections_open_{0};
+  prefix::ResponseHomes homes_;
   std::vector<std::unique_ptr<Thread>> threads_;
   std::atomic<std::size_t> draining_{0};
 };

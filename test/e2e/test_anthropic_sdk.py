@@ -30,6 +30,39 @@ def test_a_message_stream_ends_with_its_stop(client):
     assert final.content[0].text and final.stop_reason in ("end_turn", "max_tokens")
 
 
+def test_tokens_are_counted(client):
+    few = client.messages.count_tokens(model="tiny-llama", messages=HELLO)
+    many = client.messages.count_tokens(
+        model="tiny-llama", messages=HELLO, system="Speak of routers, and of nothing else at all."
+    )
+    assert 0 < few.input_tokens < many.input_tokens
+
+
+@pytest.mark.parametrize("credential", ["api_key", "auth_token"])
+def test_either_credential_is_taken_and_neither_leaves_the_mesh(routed, credential):
+    mesh, engine = routed()
+    engine.default = fe.json_reply({"input_tokens": 3})
+    client = anthropic.Anthropic(
+        base_url=mesh.url, max_retries=0, default_headers={"anthropic-beta": "b1"}, **{
+            "api_key": None, "auth_token": None, credential: "secret-of-the-client"
+        }
+    )
+    assert client.messages.count_tokens(model="m", messages=HELLO).input_tokens == 3
+    heard = engine.wait_whole()
+    assert b"secret-of-the-client" not in heard.head
+    assert heard.header("anthropic-version") and heard.header("anthropic-beta") == "b1"
+
+
+def test_an_engines_own_errors_get_the_envelope(routed):
+    mesh, engine = routed()
+    engine.then(fe.json_reply({"detail": "The prompt is too long."}, 413))
+    with pytest.raises(anthropic.RequestTooLargeError) as raised:
+        client_of(mesh).messages.create(model="m", max_tokens=4, messages=HELLO)
+    body = raised.value.body
+    assert body["error"] == {"type": "request_too_large", "message": "The prompt is too long."}
+    assert body["request_id"] == raised.value.response.headers["request-id"]
+
+
 def test_an_unknown_model_has_the_anthropic_envelope(client):
     with pytest.raises(anthropic.NotFoundError) as raised:
         client.messages.create(model="tiny-lama", max_tokens=4, messages=HELLO)

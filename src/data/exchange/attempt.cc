@@ -43,6 +43,7 @@ Attempt::~Attempt() {
 
 std::optional<std::string_view> Attempt::name_to_restore() const {
   if (exchange_.model->served_name == exchange_.facts.model) return std::nullopt;
+  if (exchange_.facts.api == Api::kStoredResponse) return std::nullopt;  // nobody named a model
   return exchange_.facts.model;
 }
 
@@ -58,6 +59,11 @@ void Attempt::note_retry_after(std::string_view seconds, std::string_view millis
   } else if (const auto whole = parse_u64(trim(seconds)); whole && *whole < 3600) {
     outcome_.retry_after = 1s * static_cast<std::int64_t>(*whole);
   }
+}
+
+void Attempt::note_response(std::string_view id) {
+  if (std::exchange(response_noted_, true)) return;
+  exchange_.parts.shard.homes.note(openai::session_key(id), endpoint_.id);
 }
 
 void Attempt::note_heard() {
@@ -303,7 +309,8 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
     x.parts.reply.close_after();  // the engine answered early: the rest of the body is not read
   const int status = head().status;
   const std::string type = lower(http::find(head().headers, "content-type").value_or(""));
-  const bool is_stream = type.starts_with("text/event-stream");
+  const bool is_stream =
+      type.starts_with(is_ollama(x.facts.api) ? "application/x-ndjson" : "text/event-stream");
   if (status >= 400) co_return co_await read_refusal(*this);
   if (status >= 300) {
     co_return fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,

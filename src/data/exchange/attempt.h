@@ -43,6 +43,8 @@ class Attempt {
   Duration between_bytes() const { return exchange_.pool->spec.between_bytes_timeout; }
   AttemptFailure fail_with(OutcomeKind kind, ErrorCode code, std::string detail);
   void note_retry_after(std::string_view seconds, std::string_view milliseconds);
+  // Which engine keeps the answer of this id, for requests that refer to it later.
+  void note_response(std::string_view id);
   void end_ok() { outcome_.kind = OutcomeKind::kOk; }
 
  private:
@@ -76,6 +78,7 @@ class Attempt {
   route::InFlight in_flight_;
   Outcome outcome_;
   bool settled_ = false;
+  bool response_noted_ = false;
   std::string error_;
 };
 

@@ -56,7 +56,8 @@ std::string why_not(const MeshView& view, const CandidateNote& note) {
 
 void stamp_request_id(Reply& reply, std::optional<Api> api, const RequestStart& start) {
   reply.header("x-request-id", start.request_id);
-  if (api == Api::kMessages) reply.header("request-id", start.request_id);
+  if (api == Api::kMessages || api == Api::kCountTokens)
+    reply.header("request-id", start.request_id);
 }
 
 void reply_error(Shard& shard, Reply& reply, const Subject& subject, const Error& error,

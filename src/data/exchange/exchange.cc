@@ -62,7 +62,7 @@ void Exchange::refresh_facts() {
 
 void Exchange::await_first_event() {
   const Duration first = parts.shard.settings.sse_keepalive_first;
-  if (facts.stream && first > Duration::zero())
+  if (facts.stream && !is_ollama(facts.api) && first > Duration::zero())
     parts.waiter.keepalive_due = parts.start.received + first;
 }
 
@@ -158,6 +158,7 @@ std::optional<Duration> Exchange::retry_delay(const Outcome& outcome,
         const Endpoint* other = view->endpoint(id);
         const bool usable =
             other != nullptr && other->apis.contains(facts.api) &&
+            facts.pinned.value_or(id) == id &&
             (other->state == EndpointState::kReady || other->state == EndpointState::kSuspect);
         const Ejection* ejection = view->find_ejection(id, model->id);
         const bool out = ejection != nullptr && !ejection->half_open;
@@ -266,7 +267,8 @@ void Exchange::begin_stream() {
   Reply& reply = parts.reply;
   if (!body.complete()) reply.close_after();
   reply.begin(200, std::nullopt);
-  reply.header("content-type", "text/event-stream; charset=utf-8");
+  reply.header("content-type",
+               is_ollama(facts.api) ? "application/x-ndjson" : "text/event-stream; charset=utf-8");
   reply.header("cache-control", "no-cache");
   reply.header("x-accel-buffering", "no");
   stamp_decision_headers();
@@ -275,7 +277,8 @@ void Exchange::begin_stream() {
 void Exchange::note_client_write() {
   const config::Settings& settings = parts.shard.settings;
   last_write_ = parts.shard.loop.now();
-  const bool wanted = settings.sse_keepalive_first > Duration::zero();
+  // A stream of JSON lines has no line that means nothing.
+  const bool wanted = settings.sse_keepalive_first > Duration::zero() && !is_ollama(facts.api);
   parts.waiter.keepalive_due = wanted ? last_write_ + settings.sse_keepalive_every : kNever;
 }
 

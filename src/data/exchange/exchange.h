@@ -95,7 +95,7 @@ class Exchange {
   port::Task<Step<>> serve();
   port::Task<Step<>> intake();
   Step<> check_head();
-  Step<> resolve();
+  Step<> resolve(), resolve_model(), resolve_stored(), pin_to_state();
   bool may_decide() const;
   port::Task<Step<>> run_attempts();
   port::Task<Step<Decision>> next_decision(std::span<const EndpointId> tried);

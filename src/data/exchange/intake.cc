@@ -25,6 +25,28 @@ bool is_json_type(std::string_view type) {
          name == "text/plain" || name == "application/x-www-form-urlencoded" || name == "*/*";
 }
 
+Error response_not_found(std::string_view id, std::string param) {
+  return {ErrorCode::kResponseNotFound,
+          fmt::format("No engine is known to keep the response '{}'.", id.substr(0, 200)),
+          std::move(param)};
+}
+
+// The engine that keeps the answer of this id, of `model`'s engines or of all. Where there is one
+// engine alone, it is that one.
+std::optional<EndpointId> home_of(const Shard& shard, const MeshView& view, const Model* model,
+                                  std::string_view id) {
+  std::vector<EndpointId> all;
+  for (const auto& endpoint : view.endpoints) {
+    const bool keeps = endpoint && endpoint->apis.contains(Api::kStoredResponse);
+    if (keeps && model == nullptr) all.push_back(endpoint->id);
+  }
+  const std::vector<EndpointId>& engines = model == nullptr ? all : model->endpoints;
+  if (engines.size() == 1) return engines.front();
+  const auto home = shard.homes.find(openai::session_key(id));
+  const bool there = home && std::ranges::find(engines, *home) != engines.end();
+  return there ? home : std::nullopt;
+}
+
 }  // namespace
 
 Step<> Exchange::check_head() {
@@ -54,6 +76,7 @@ bool Exchange::may_decide() const {
   if (!reader.model_known()) return false;
   const Model* named = parts.shard.view->find_model(reader.model());
   if (named == nullptr) return true;
+  if (parts.api == Api::kResponses) return false;  // what it refers to may stand at the end
   const RoutingPolicyObject& policy = route::policy_for(*parts.shard.view, *named);
   return knows_enough(parts.head.headers, policy, reader, parts.shard.settings.prompt_bytes_wanted);
 }
@@ -86,8 +109,7 @@ port::Task<Step<>> Exchange::intake() {
   co_return Step<>{};
 }
 
-Step<> Exchange::resolve() {
-  view = parts.shard.view;
+Step<> Exchange::resolve_model() {
   if (facts.model.empty()) {
     const bool names_optional = facts.api == Api::kTokenize || facts.api == Api::kDetokenize;
     if (!names_optional || view->models.size() != 1) {
@@ -97,6 +119,41 @@ Step<> Exchange::resolve() {
   }
   model = view->find_model(facts.model);
   if (model == nullptr) return stop(unknown_model(*view, facts.model));
+  return facts.api == Api::kResponses ? pin_to_state() : Step<>{};
+}
+
+Step<> Exchange::resolve_stored() {
+  const auto home = home_of(parts.shard, *view, nullptr, parts.response_id);
+  const auto found = std::ranges::find_if(view->models, [&](const Model& served) {
+    return home && std::ranges::find(served.endpoints, *home) != served.endpoints.end();
+  });
+  if (found == view->models.end()) return stop(response_not_found(parts.response_id, {}));
+  model = &*found;
+  facts.model = found->name;
+  facts.pinned = home;
+  return {};
+}
+
+// Only the engine that made an earlier answer can go on from it.
+Step<> Exchange::pin_to_state() {
+  const std::string_view previous = reader.previous_response();
+  if (!previous.empty()) {
+    facts.pinned = home_of(parts.shard, *view, model, previous);
+    if (!facts.pinned) return stop(response_not_found(previous, "previous_response_id"));
+  }
+  const std::string_view stored = reader.stored_state_field();
+  if (stored.empty() || facts.pinned || model->endpoints.size() < 2) return {};
+  return stop({ErrorCode::kInvalidField,
+               fmt::format("{} names what one engine keeps, and which of the {} engines of '{}' "
+                           "that is cannot be known.",
+                           stored, model->endpoints.size(), model->name),
+               std::string(stored)});
+}
+
+Step<> Exchange::resolve() {
+  view = parts.shard.view;
+  auto resolved = facts.api == Api::kStoredResponse ? resolve_stored() : resolve_model();
+  if (!resolved) return resolved;
   pool = &view->pools[model->pool.value];
   record.pool = pool->spec.name;
   facts.session_key = session_of(parts.head.headers, route::policy_for(*view, *model), reader);

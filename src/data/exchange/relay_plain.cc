@@ -42,6 +42,7 @@ void begin_reply(Attempt& attempt) {
 }
 
 void take_usage(Exchange& x, const openai::Usage& usage) {
+  if (x.facts.api == Api::kStoredResponse) return;  // it was counted when it was made
   if (usage.prompt) x.prompt_tokens = usage.prompt;
   if (usage.cached) x.cached_tokens = usage.cached;
   if (usage.output) x.output_tokens = usage.output;
@@ -117,6 +118,7 @@ class PlainRelay {
       x_.parts.reply.body(pieces);
     }
     take_usage(x_, reader_.usage());
+    if (!reader_.response_id().empty()) attempt_.note_response(reader_.response_id());
     attempt_.end_ok();
     x_.parts.reply.finish();
   }

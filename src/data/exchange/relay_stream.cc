@@ -1,9 +1,10 @@
-// Event streams: every event is looked at, most are passed on as they are. What has come together
-// leaves together, nothing is waited for. A stream that breaks off, carries a bad frame or an error
-// never ends cleanly towards the client.
+// Event streams and Ollama's streams of JSON lines: every event is looked at, most are passed on as
+// they are. What has come together leaves together, nothing is waited for. A stream that breaks
+// off, carries a bad frame or an error never ends cleanly towards the client.
 #include <fmt/format.h>
 
 #include "data/exchange/attempt.h"
+#include "wire/http/json_lines.h"
 #include "wire/http/sse.h"
 #include "wire/openai/stream_inspector.h"
 
@@ -31,10 +32,11 @@ class StreamRelay {
         case AnswerReader::State::kPayload: {
           attempt_.note_heard();
           if (auto trouble = take(piece.payload)) co_return give_up(std::move(*trouble));
-          if (inspector_.ended() && !inspector_.failed()) co_return co_await end();
+          if (inspector_.ended()) co_return co_await end();
           if (x_.client_is_behind()) {
             attempt_.answer().keep();
             if (auto caught = co_await x_.let_client_catch_up(); !caught) {
+              note_usage();
               co_return std::unexpected(caught.error());
             }
           }
@@ -43,7 +45,10 @@ class StreamRelay {
         case AnswerReader::State::kNothing: {
           attempt_.answer().keep();
           const auto woken = co_await await_more();
-          if (!woken) co_return std::unexpected(woken.error());
+          if (!woken) {
+            note_usage();  // what a cancelled request has cost so far
+            co_return std::unexpected(woken.error());
+          }
           if (*woken == Wake::kPhaseDeadline) {
             co_return give_up(
                 {OutcomeKind::kTimeout, ErrorCode::kStreamStalled,
@@ -65,11 +70,11 @@ class StreamRelay {
  private:
   // Looks at the events that these bytes complete and sends on what is to be sent, in one write.
   std::optional<RelayFault> take(std::string_view payload) {
-    splitter_.push(payload);
+    push(payload);
     std::string batch;
     std::optional<RelayFault> trouble;
     while (!trouble && !inspector_.ended()) {
-      const auto event = splitter_.next();
+      const auto event = next();
       if (!event) {
         trouble = RelayFault{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
                              event.error().detail};
@@ -90,12 +95,31 @@ class StreamRelay {
     return trouble;
   }
 
+  void push(std::string_view payload) {
+    if (by_lines_) return lines_.push(payload);
+    events_.push(payload);
+  }
+
+  // A line is an event that has only data.
+  Result<std::optional<http::SseEvent>> next() {
+    if (!by_lines_) return events_.next();
+    const auto line = lines_.next();
+    if (!line) return std::unexpected(line.error());
+    if (!*line) return std::nullopt;
+    http::SseEvent event;
+    event.raw = (*line)->raw;
+    event.data = (*line)->text;
+    event.has_data = true;
+    return event;
+  }
+
   std::optional<RelayFault> judge(const http::SseEvent& event, std::string& batch) {
     // An engine's own keep-alives prove that its connection lives, no more; the client gets ours.
     if (event.is_comment_only || !event.has_data) return std::nullopt;
     attempt_.note_first_byte();
     const openai::StreamVerdict verdict = inspector_.on_event(event.event, event.data);
     if (verdict.content) x_.note_content();
+    if (!inspector_.response_id().empty()) attempt_.note_response(inspector_.response_id());
     switch (verdict.action) {
       case StreamAction::kRelay:
       case StreamAction::kEnd:
@@ -118,9 +142,13 @@ class StreamRelay {
     std::string_view raw = event.raw;
     const auto name = attempt_.name_to_restore();
     if (name && !inspector_.models().empty()) {
-      named = fmt::format("{}{}{}data: {}\n\n", event.event.empty() ? "" : "event: ", event.event,
-                          event.event.empty() ? "" : "\n",
-                          openai::with_model(event.data, inspector_.models(), *name));
+      named = openai::with_model(event.data, inspector_.models(), *name);
+      if (by_lines_) {
+        named += '\n';
+      } else {
+        named = fmt::format("{}{}{}data: {}\n\n", event.event.empty() ? "" : "event: ", event.event,
+                            event.event.empty() ? "" : "\n", named);
+      }
       raw = named;
     }
     if (event.has_id_or_retry) {
@@ -139,7 +167,12 @@ class StreamRelay {
   // can be kept.
   port::Task<Step<Failure>> end() {
     note_usage();
-    attempt_.end_ok();
+    if (inspector_.failed()) {  // response.failed: a whole stream, of an answer that is none
+      attempt_.fail_with(OutcomeKind::kEngineError, ErrorCode::kUpstreamError, "the answer failed");
+      x_.record.error_code = error_info(ErrorCode::kUpstreamError).name;
+    } else {
+      attempt_.end_ok();
+    }
     x_.parts.waiter.keepalive_due = kNever;
     x_.parts.waiter.phase_deadline = x_.parts.shard.loop.now() + kTailPatience;
     while (true) {
@@ -154,6 +187,7 @@ class StreamRelay {
   }
 
   void note_usage() {
+    if (x_.facts.api == Api::kStoredResponse) return;  // it was counted when it was made
     const openai::Usage usage = inspector_.usage();
     if (usage.prompt) x_.prompt_tokens = usage.prompt;
     if (usage.cached) x_.cached_tokens = usage.cached;
@@ -184,7 +218,9 @@ class StreamRelay {
 
   Attempt& attempt_;
   Exchange& x_;
-  http::SseSplitter splitter_;
+  bool by_lines_ = is_ollama(x_.facts.api);
+  http::SseSplitter events_;
+  http::LineSplitter lines_;
   openai::StreamInspector inspector_;
   bool sent_ = false;  // an event has gone to the client
 };

@@ -26,6 +26,7 @@ struct ExchangeParts {
   Api api;
   std::string_view path;  // as engines know it
   const RequestStart& start;
+  std::string_view response_id = {};  // of Api::kStoredResponse
 };
 
 }  // namespace infermesh::data

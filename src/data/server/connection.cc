@@ -169,12 +169,19 @@ port::Task<void> Connection::answer(const http::RequestHead& head, Reply& reply,
         {shard_, client_, waiter_, reply, head, match.route->api, match.route->path, start});
     co_return;
   }
+  if (match.status == RouteStatus::kFound && match.route->action == Action::kStored) {
+    const std::string path =
+        fmt::format("{}{}{}", match.route->path, match.rest, match.route->tail);
+    co_await run_exchange(
+        {shard_, client_, waiter_, reply, head, match.route->api, path, start, match.rest});
+    co_return;
+  }
   const bool has_body =
       head.framing() != http::BodyFraming::kNone && head.content_length.value_or(1) > 0;
   if (has_body) reply.close_after();
   const bool found = match.status == RouteStatus::kFound;
   const std::string_view error = found
-                                     ? reply_models(shard_, reply, *match.route, match.rest, start)
+                                     ? reply_itself(shard_, reply, *match.route, match.rest, start)
                                      : reply_unrouted(shard_, reply, head, match, start);
   note(reply, start, {head.method, head.path, found ? "models" : "unknown", error});
 }

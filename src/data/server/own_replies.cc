@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "data/exchange/errors.h"
+#include "data/server/ollama_replies.h"
 
 namespace infermesh::data {
 namespace {
@@ -51,36 +52,61 @@ std::string unescape_percent(std::string_view text) {
   return out;
 }
 
+std::string list_models(const MeshView& view) {
+  json::array data;
+  for (const Model& model : view.models) {
+    if (any_ready(view, model)) data.push_back(describe(model));
+  }
+  return json::serialize(json::object{{"object", "list"}, {"data", std::move(data)}});
+}
+
+Result<std::string> body_of(const MeshView& view, const Route& route, std::string_view id) {
+  switch (route.action) {
+    case Action::kModelGet: {
+      const std::string name = unescape_percent(id);
+      const Model* model = view.find_model(name);
+      if (model == nullptr) return std::unexpected(unknown_model(view, name));
+      json::object out = describe(*model);
+      out["id"] = name;  // an alias is answered under the name that was asked for
+      return json::serialize(out);
+    }
+    case Action::kOllamaTags:
+      return ollama_tags(view);
+    case Action::kOllamaVersion:
+      return ollama_version(view);
+    case Action::kOllamaManage:
+      return fail(
+          ErrorCode::kForbidden,
+          fmt::format("{} changes what models one engine has; it is not passed on from here.",
+                      route.path));
+    default:
+      return list_models(view);
+  }
+}
+
+// Whose form an error has where no route says so.
+std::optional<Api> api_near(std::string_view path) {
+  if (path.contains("/messages")) return Api::kMessages;
+  if (path.starts_with("/api/")) return Api::kOllamaShow;
+  return std::nullopt;
+}
+
 }  // namespace
 
-std::string_view reply_models(Shard& shard, Reply& reply, const Route& route, std::string_view id,
+std::string_view reply_itself(Shard& shard, Reply& reply, const Route& route, std::string_view id,
                               const RequestStart& start) {
   const MeshView& view = *shard.view;
-  std::string body;
-  if (route.action == Action::kModelGet) {
-    const std::string name = unescape_percent(id);
-    const Model* model = view.find_model(name);
-    if (model == nullptr) {
-      const Subject subject{std::nullopt, route.method, route.path, name};
-      const Error error = unknown_model(view, name);
-      reply_error(shard, reply, subject, error, start);
-      return error_info(error.code).name;
-    }
-    json::object out = describe(*model);
-    out["id"] = name;  // an alias is answered under the name that was asked for
-    body = json::serialize(out);
-  } else {
-    json::array data;
-    for (const Model& model : view.models) {
-      if (any_ready(view, model)) data.push_back(describe(model));
-    }
-    body = json::serialize(json::object{{"object", "list"}, {"data", std::move(data)}});
+  const Result<std::string> body = body_of(view, route, id);
+  if (!body) {
+    const Subject subject{route.api, route.method, route.path};
+    reply_error(shard, reply, subject, body.error(), start);
+    return error_info(body.error().code).name;
   }
-  reply.begin(200, body.size());
+  reply.begin(200, body->size());
   reply.header("content-type", "application/json");
   reply.header("server", "infermesh");  // so that no mesh takes another for an engine
   stamp_request_id(reply, std::nullopt, start);
-  reply.finish(body);
+  reply.finish(*body);
   return {};
 }
 
@@ -91,8 +117,7 @@ std::string_view reply_unrouted(Shard& shard, Reply& reply, const http::RequestH
     error.code = ErrorCode::kMethodNotAllowed;
     error.detail = fmt::format("{} takes {}, not {}.", head.path, match.allow, head.method);
   }
-  Subject subject{std::nullopt, head.method, head.path, {}, match.allow};
-  if (head.path.ends_with("/messages")) subject.api = Api::kMessages;
+  const Subject subject{api_near(head.path), head.method, head.path, {}, match.allow};
   reply_error(shard, reply, subject, error, start);
   return error_info(error.code).name;
 }

@@ -290,7 +290,9 @@ TEST(Queue, EveryInferenceRouteGoesThroughIt) {
     if (route.action != Action::kInference) continue;
     SCOPED_TRACE(route.path);
     TestMesh mesh;
+    mesh.endpoint(0).apis = {route.api};
     one_at_a_time(mesh, 1ms);
+    mesh.publish();
     mesh.cell().in_flight.store(1);
     TestClient client = mesh.connect();
     client.send(post(

@@ -1,5 +1,6 @@
 #include "data/server/route_table.h"
 
+#include <algorithm>
 #include <array>
 
 namespace infermesh::data {
@@ -19,17 +20,47 @@ constexpr std::array kRoutes{
     Route{"POST", "/classify", Action::kInference, Api::kClassify},
     Route{"POST", "/tokenize", Action::kInference, Api::kTokenize},
     Route{"POST", "/detokenize", Action::kInference, Api::kDetokenize},
+    Route{"POST", "/v1/messages/count_tokens", Action::kInference, Api::kCountTokens},
+    Route{"GET", "/v1/responses/", Action::kStored, Api::kStoredResponse},
+    Route{"DELETE", "/v1/responses/", Action::kStored, Api::kStoredResponse},
+    Route{"POST", "/v1/responses/", Action::kStored, Api::kStoredResponse, "/cancel"},
+    Route{"GET", "/v1/responses/", Action::kStored, Api::kStoredResponse, "/input_items"},
+    Route{"POST", "/api/chat", Action::kInference, Api::kOllamaChat},
+    Route{"POST", "/api/generate", Action::kInference, Api::kOllamaGenerate},
+    Route{"POST", "/api/embed", Action::kInference, Api::kOllamaEmbed},
+    Route{"POST", "/api/embeddings", Action::kInference, Api::kOllamaEmbed},
+    Route{"POST", "/api/show", Action::kInference, Api::kOllamaShow},
+    Route{"GET", "/api/tags", Action::kOllamaTags, Api::kOllamaShow},
+    Route{"GET", "/api/version", Action::kOllamaVersion, Api::kOllamaShow},
+    Route{"POST", "/api/pull", Action::kOllamaManage, Api::kOllamaShow},
+    Route{"POST", "/api/push", Action::kOllamaManage, Api::kOllamaShow},
+    Route{"POST", "/api/create", Action::kOllamaManage, Api::kOllamaShow},
+    Route{"POST", "/api/copy", Action::kOllamaManage, Api::kOllamaShow},
+    Route{"DELETE", "/api/delete", Action::kOllamaManage, Api::kOllamaShow},
+    Route{"POST", "/api/blobs/", Action::kOllamaManage, Api::kOllamaShow},
     Route{"GET", "/v1/models", Action::kModelList, Api::kChat},
     Route{"GET", "/v1/models/", Action::kModelGet, Api::kChat},
 };
 
 constexpr std::array<std::string_view, 2> kVendorBases{"/openai", "/anthropic"};
 
+constexpr std::size_t kIdMax = 256;  // bytes of a response's id
+
+// What may stand in a path as it is, and ends no segment.
+bool is_id(std::string_view text) {
+  return !text.empty() && text.size() <= kIdMax && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
+}
+
 bool matches(const Route& route, std::string_view path, std::string_view& rest) {
   if (!route.path.ends_with('/')) return route.path == path;
-  if (!path.starts_with(route.path) || path.size() == route.path.size()) return false;
-  rest = path.substr(route.path.size());
-  return true;
+  if (!path.starts_with(route.path) || !path.ends_with(route.tail)) return false;
+  path.remove_prefix(route.path.size());
+  if (path.size() <= route.tail.size()) return false;
+  rest = path.substr(0, path.size() - route.tail.size());
+  return route.action != Action::kStored || is_id(rest);
 }
 
 RouteMatch look_up(std::string_view method, std::string_view path) {
@@ -61,7 +92,10 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
   if (match.status != RouteStatus::kUnknownPath || path.size() > 256) return match;
   const std::string with_base = "/v1" + std::string(path);
   RouteMatch bare = look_up(method, with_base);
-  if (bare.route != nullptr) bare.rest = path.substr(path.size() - bare.rest.size());
+  if (!bare.rest.empty()) {  // a view of with_base
+    const auto at = static_cast<std::size_t>(bare.rest.data() - with_base.data());
+    bare.rest = path.substr(at - (with_base.size() - path.size()), bare.rest.size());
+  }
   return bare;
 }
 

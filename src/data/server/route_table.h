@@ -14,13 +14,20 @@ enum class Action : std::uint8_t {
   kInference,  // read the body, decide, relay
   kModelList,  // GET /v1/models
   kModelGet,   // GET /v1/models/{id}
+  kStored,     // what an engine keeps of a response: relayed to that engine
+  kOllamaTags,
+  kOllamaVersion,
+  kOllamaManage,  // refused: it changes what one engine has on its disk
 };
 
 struct Route {
   std::string_view method;
-  std::string_view path;  // as sent upstream; a trailing slash means that one more segment follows
+  // As sent upstream; a trailing slash means that more follows, which is a model's name where
+  // `tail` is empty, else one segment and `tail`.
+  std::string_view path;
   Action action;
-  Api api;  // of inference routes
+  Api api;  // of inference routes; of the others, whose form their errors have
+  std::string_view tail = {};
 };
 
 std::span<const Route> route_table();
@@ -30,8 +37,9 @@ enum class RouteStatus : std::uint8_t { kFound, kUnknownPath, kWrongMethod };
 struct RouteMatch {
   RouteStatus status = RouteStatus::kUnknownPath;
   const Route* route = nullptr;
-  std::string_view rest;  // after a trailing-slash path: the model id, still percent-encoded
-  std::string allow;      // the methods that the path has, for kWrongMethod
+  std::string_view
+      rest;  // of a trailing-slash path: the model's name, still percent-encoded, or the id
+  std::string allow;  // the methods that the path has, for kWrongMethod
 };
 
 // `path` is the request target without its query. The bases /v1, /openai/v1, /anthropic/v1 and none

@@ -15,7 +15,24 @@ TEST(RouteTable, EveryInferenceRouteIsAPostWithItsApi) {
     ASSERT_EQ(match.status, RouteStatus::kFound) << route.path;
     EXPECT_EQ(match.route, &route);
   }
-  EXPECT_EQ(inference, 13u);
+  EXPECT_EQ(inference, 19u);
+}
+
+TEST(RouteTable, WhatAnEngineKeepsIsFoundByItsIdAndTail) {
+  const RouteMatch got = find_route("GET", "/v1/responses/resp_1");
+  ASSERT_EQ(got.status, RouteStatus::kFound);
+  EXPECT_EQ(got.route->action, Action::kStored);
+  EXPECT_EQ(got.rest, "resp_1");
+  const RouteMatch items = find_route("GET", "/responses/resp_1/input_items");
+  ASSERT_EQ(items.status, RouteStatus::kFound);
+  EXPECT_EQ(items.rest, "resp_1");
+  EXPECT_EQ(items.route->tail, "/input_items");
+  EXPECT_EQ(find_route("POST", "/v1/responses/resp_1").allow, "GET, DELETE");
+  EXPECT_EQ(find_route("GET", "/v1/responses/resp_1/cancel").allow, "POST");
+  for (const char* path : {"/v1/responses/", "/v1/responses/a/b", "/v1/responses/a%2Fb",
+                           "/v1/responses/cancel/cancel/cancel", "/v1/responses//cancel"}) {
+    EXPECT_EQ(find_route("GET", path).status, RouteStatus::kUnknownPath) << path;
+  }
 }
 
 TEST(RouteTable, AllBasesLeadToTheSameRoute) {

@@ -62,6 +62,7 @@ class TestMesh {
   port::fake::World world;
   config::Settings settings;
   std::unique_ptr<LoadTable> loads = std::make_unique<LoadTable>();
+  std::unique_ptr<prefix::ResponseHomes> homes = std::make_unique<prefix::ResponseHomes>();
   prefix::PrefixIndex prefixes{Bytes(1 << 20)};
   obs::Metrics metrics{1};
   obs::Log log{-1, obs::LogLevel::kError, obs::LogFormat::kText};
@@ -70,7 +71,7 @@ class TestMesh {
   obs::SpanQueue spans{100};  // a test that wants spans sets shard.spans
   MeshView view;
   Shard shard{{world.loop(), settings, *loads, prefixes, metrics.set(0), nullptr, log, nullptr,
-               [this](const Outcome& outcome) { outcomes.push_back(outcome); }}};
+               [this](const Outcome& outcome) { outcomes.push_back(outcome); }, *homes}};
   std::atomic<std::size_t> connections_open{0};
   Server server{shard, connections_open};
 

@@ -20,10 +20,13 @@ std::string_view operation_name(Api api) {
     case Api::kChat:
     case Api::kMessages:
     case Api::kResponses:
+    case Api::kOllamaChat:
       return "chat";
     case Api::kCompletions:
+    case Api::kOllamaGenerate:
       return "text_completion";
     case Api::kEmbeddings:
+    case Api::kOllamaEmbed:
       return "embeddings";
     default:
       return to_string(api);

@@ -17,6 +17,7 @@ Shard::Shard(Borrowed borrowed)
       settings(borrowed.settings),
       loads(borrowed.loads),
       prefixes(borrowed.prefixes),
+      homes(borrowed.homes),
       log(borrowed.log),
       spans(borrowed.spans),
       meter(borrowed.metrics, borrowed.access_log),

@@ -15,6 +15,7 @@
 #include "core/model/load_table.h"
 #include "core/model/mesh_view.h"
 #include "core/prefix/prefix_index.h"
+#include "core/prefix/response_homes.h"
 #include "core/route/route_state.h"
 #include "data/shard/admission.h"
 #include "data/shard/decision_ring.h"
@@ -40,6 +41,7 @@ class Shard {
     obs::SpanQueue* spans;  // null: requests are not traced
     std::function<void(const Outcome&)>
         report;  // to the signal loop; called for what its health machines must know
+    prefix::ResponseHomes& homes;
   };
   explicit Shard(Borrowed borrowed);
 
@@ -51,6 +53,7 @@ class Shard {
   const config::Settings& settings;
   LoadTable& loads;
   prefix::PrefixIndex& prefixes;
+  prefix::ResponseHomes& homes;
   obs::Log& log;
   obs::SpanQueue* spans;  // null: requests are not traced
   Meter meter;

@@ -10,6 +10,7 @@ BODIES: dict[str, dict] = {
     "/v1/embeddings": {"input": "hello"},
     "/v1/responses": {"input": "hello"},
     "/v1/messages": {"max_tokens": 8, "messages": MESSAGES},
+    "/v1/messages/count_tokens": {"messages": MESSAGES},
     "/v1/rerank": {"query": "hello", "documents": ["a", "b"]},
     "/v2/rerank": {"query": "hello", "documents": ["a", "b"]},
     "/rerank": {"query": "hello", "documents": ["a", "b"]},

@@ -1,0 +1,51 @@
+#include "data/server/ollama_replies.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+namespace infermesh::data {
+namespace {
+
+namespace json = boost::json;
+
+bool takes_requests(const Endpoint& endpoint) {
+  const bool up =
+      endpoint.state == EndpointState::kReady || endpoint.state == EndpointState::kSuspect;
+  return up && endpoint.apis.contains(Api::kOllamaChat);
+}
+
+json::object describe(const Model& model) {
+  json::object details{
+      {"parent_model", model.parent}, {"format", ""},         {"family", ""},
+      {"families", nullptr},          {"parameter_size", ""}, {"quantization_level", ""}};
+  return {
+      {"name", model.name}, {"model", model.name}, {"modified_at", format_wall_time(model.created)},
+      {"size", 0},          {"digest", ""},        {"details", std::move(details)}};
+}
+
+}  // namespace
+
+std::string ollama_tags(const MeshView& view) {
+  json::array models;
+  for (const Model& model : view.models) {
+    const bool served = std::ranges::any_of(model.endpoints, [&](EndpointId id) {
+      const Endpoint* endpoint = view.endpoint(id);
+      return endpoint != nullptr && takes_requests(*endpoint);
+    });
+    if (served) models.push_back(describe(model));
+  }
+  return json::serialize(json::object{{"models", std::move(models)}});
+}
+
+std::string ollama_version(const MeshView& view) {
+  std::string version = "0.0.0";
+  for (const auto& endpoint : view.endpoints) {
+    const bool ollama = endpoint && endpoint->runtime == Runtime::kOllama;
+    if (!ollama || !takes_requests(*endpoint) || endpoint->version.empty()) continue;
+    version = endpoint->version;
+    break;
+  }
+  return json::serialize(json::object{{"version", version}});
+}
+
+}  // namespace infermesh::data
