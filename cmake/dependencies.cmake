@@ -12,6 +12,12 @@ add_library(boost_json INTERFACE)
 find_library(BOOST_JSON_STATIC libboost_json.a REQUIRED)
 target_link_libraries(boost_json INTERFACE ${BOOST_JSON_STATIC} Boost::headers)
 
+# OpenSSL's libraries as archives, like all that the binary people run is made of; docs/design.
+add_library(openssl INTERFACE)
+find_library(SSL_STATIC libssl.a REQUIRED)
+find_library(CRYPTO_STATIC libcrypto.a REQUIRED)
+target_link_libraries(openssl INTERFACE ${SSL_STATIC} ${CRYPTO_STATIC} Threads::Threads ${CMAKE_DL_LIBS})
+
 add_library(xxhash INTERFACE)
 target_compile_definitions(xxhash INTERFACE XXH_INLINE_ALL)
 

@@ -55,10 +55,10 @@ void Banner::show_usage(const MeshView& view) {
   if (!looking_for_.empty())
     text += fmt::format("  looking for more on {} (--engine URL to name one)\n", looking_for_);
   text += fmt::format(
-      "\n  chat       curl http://{}/v1/chat/completions \\\n"
+      "\n  chat       curl {}/v1/chat/completions \\\n"
       "               -d "
       "'{{\"model\":\"{}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}'\n"
-      "  base url   http://{}/v1      any OpenAI client, any key\n"
+      "  base url   {}/v1      any OpenAI client, any key\n"
       "  admin      http://{}         infermesh status\n"
       "  up in {}. Ctrl-C drains and stops.\n\n",
       inference_, view.models.front().name, inference_, admin_, human_duration(started_in_));
@@ -75,7 +75,7 @@ void Banner::show_nothing_found() {
                         looking_for_);
   text += fmt::format(
       "\n  to try one   infermesh engine --model demo --listen 127.0.0.1:8000\n"
-      "  base url     http://{}/v1\n"
+      "  base url     {}/v1\n"
       "  admin        http://{}         infermesh status\n\n",
       inference_, admin_);
   write_(text);

@@ -23,6 +23,7 @@ class Banner {
   void show(const MeshView& view);
   // No engine has been found for a moment.
   void show_nothing_found();
+  // `inference` with its scheme.
   void set_addresses(std::string inference, std::string admin, std::string looking_for,
                      Duration started_in);
   void stopping();

@@ -13,6 +13,7 @@
 #include "app/version.h"
 #include "io/event_loop.h"
 #include "io/folder.h"
+#include "io/tls/dialer.h"
 #include "port/wakeup.h"
 #include "wire/http/body.h"
 #include "wire/http/head.h"
@@ -84,7 +85,12 @@ class Call {
 
   port::Task<Result<cli::AdminAnswer>> run() {
     const Instant deadline = loop_.now() + call_.timeout;
-    auto stream = co_await loop_.connect(call_.host, call_.port, deadline);
+    port::Target target{call_.host, call_.port, std::nullopt, port::Protocol::kHttp1};
+    if (call_.speak == cli::Speak::kTlsUnverified) {
+      target.tls.emplace().trust = TlsTrust::kAnyone;
+      target.tls->min_version = TlsVersion::k12;
+    }
+    auto stream = co_await loop_.connect(std::move(target), deadline);
     if (!stream) co_return std::unexpected(stream.error());
     stream_ = std::move(*stream);
     port::Timer timer([this] {
@@ -201,6 +207,7 @@ cli::CliIo make_cli_io() {
 
 Result<cli::AdminAnswer> HttpAdminClient::call(const cli::AdminCall& call) {
   io::EventLoop loop;
+  loop.use_tls(std::make_unique<io::tls::Dialer>(loop));
   Result<cli::AdminAnswer> answer = fail(ErrorCode::kInternal, "the call did not run");
   loop.spawn([](io::EventLoop& running, const cli::AdminCall& asked,
                 Result<cli::AdminAnswer>& into) -> port::Task<void> {

@@ -13,6 +13,7 @@
 #include "app/version.h"
 #include "config/objects.h"
 #include "core/model/engine_url.h"
+#include "io/tls/dialer.h"
 
 namespace infermesh::app {
 namespace {
@@ -84,6 +85,7 @@ Mesh::Mesh(config::Settings settings, config::Command command, Banner::Write wri
   process_.objects_path = settings_.objects;
   process_.started = loop_.now();
   started_wall_ = loop_.wall_now();
+  loop_.use_tls(std::make_unique<io::tls::Dialer>(loop_));
 }
 
 Mesh::~Mesh() = default;
@@ -107,19 +109,21 @@ Result<void> Mesh::start() {
   auto access_log = open_access_log(settings_.access_log);
   if (!access_log) return std::unexpected(access_log.error());
   access_log_ = std::move(*access_log);
+  IM_TRY(load_tls());
   const std::size_t count = shard_count(settings_);
   auto tracing = Tracing::make(settings_, {loop_, metrics_.set(count), log_});
   if (!tracing) return std::unexpected(tracing.error());
   tracing_ = std::move(*tracing);
   process_.shards = static_cast<std::uint32_t>(count);
   shards_ = std::make_unique<Shards>(
-      count,
-      Shards::Shared{settings_, *loads_, prefixes_, metrics_, access_log_.get(), log_,
-                     tracing_ ? &tracing_->queue() : nullptr, [this](const Outcome& outcome) {
-                       loop_.post([this, outcome] {
-                         if (keeper_) keeper_->on_outcome(outcome);
-                       });
-                     }});
+      count, Shards::Shared{settings_, *loads_, prefixes_, metrics_, access_log_.get(), log_,
+                            tracing_ ? &tracing_->queue() : nullptr,
+                            [this](const Outcome& outcome) {
+                              loop_.post([this, outcome] {
+                                if (keeper_) keeper_->on_outcome(outcome);
+                              });
+                            },
+                            tls_ ? &tls_->server() : nullptr});
   keeper_ = std::make_unique<signal::MeshKeeper>(
       loop_, keeper_settings(settings_), *loads_, *this, [](const std::string& name) {
         const char* value = std::getenv(name.c_str());
@@ -133,7 +137,8 @@ Result<void> Mesh::start() {
   shards_->start();
   discover();
   banner_.set_addresses(
-      process_.inference_listeners.front(), process_.admin_listeners.front(),
+      (tls_ ? "https://" : "http://") + process_.inference_listeners.front(),
+      process_.admin_listeners.front(),
       settings_.discover == config::Discover::kOn ? join_ports(settings_.discover_ports) : "",
       loop_.now() - process_.started);
   banner_.show(*view_);
@@ -146,6 +151,37 @@ Result<void> Mesh::start() {
              {"admin", process_.admin_listeners.front()},
              {"shards", count}});
   return {};
+}
+
+Result<void> Mesh::load_tls() {
+  auto options = tls_server_options(settings_);
+  if (!options) return std::unexpected(options.error());
+  if (!*options) return {};
+  tls_ = std::make_unique<TlsKeeper>(loop_, std::move(**options),
+                                     [this](const Result<void>& result) { tell_of_tls(result); });
+  return tls_->start();
+}
+
+void Mesh::tell_of_tls(const Result<void>& reloaded) {
+  const std::string_view word = reloaded ? "ok" : "refused";
+  metrics_.set(shards_->count()).counter(obs::CounterId::kTlsReloads, {word}).add();
+  if (!reloaded) {
+    return log_.error(loop_.wall_now(), "certificate files refused, the old ones stay in use",
+                      {{"why", reloaded.error().detail}});
+  }
+  for (const control::CertificateInfo& certificate : tls_->certificates()) {
+    log_.info(loop_.wall_now(), "certificate read again",
+              {{"file", certificate.file},
+               {"names", certificate.names},
+               {"expires", format_wall_time(certificate.expires)}});
+  }
+}
+
+// What can change without a restart, looked at now.
+void Mesh::reload() {
+  log_.info(loop_.wall_now(), "SIGHUP: reading objects and certificates again");
+  if (tls_) tls_->reload();
+  if (objects_) objects_->look();
 }
 
 Result<void> Mesh::open_listeners() {
@@ -228,10 +264,17 @@ void Mesh::discover() {
 }
 
 port::Task<void> Mesh::await_signals() {
-  co_await signals_.next();
-  stop();
-  co_await signals_.next();
-  std::_Exit(130);  // asked twice: at once
+  while (true) {
+    const int number = co_await signals_.next();
+    // A terminal that closes hangs up on `up`; a service manager asks `run` to read its files.
+    if (number == SIGHUP && command_ == config::Command::kRun) {
+      reload();
+    } else if (!stopping_) {
+      stop();
+    } else {
+      std::_Exit(130);  // asked twice: at once
+    }
+  }
 }
 
 void Mesh::stop() {

@@ -9,6 +9,7 @@
 
 #include "app/banner.h"
 #include "app/shards.h"
+#include "app/tls_keeper.h"
 #include "app/tracing.h"
 #include "config/loader.h"
 #include "control/admin_json.h"
@@ -36,6 +37,9 @@ class Mesh final : public signal::MeshSink {
 
  private:
   Result<void> start();
+  Result<void> load_tls();
+  void tell_of_tls(const Result<void>& reloaded);
+  void reload();
   Result<void> open_listeners();
   Result<void> add_command_line_engines();
   void watch_objects();
@@ -71,13 +75,14 @@ class Mesh final : public signal::MeshSink {
   config::Settings settings_;
   config::Command command_;
   io::EventLoop loop_;
-  io::Signals signals_{loop_, {SIGINT, SIGTERM}};  // before any thread is made
+  io::Signals signals_{loop_, {SIGINT, SIGTERM, SIGHUP}};  // before any thread is made
   obs::Log log_;
   std::unique_ptr<obs::AccessLog> access_log_;
   obs::Metrics metrics_;
   std::unique_ptr<LoadTable> loads_;
   prefix::PrefixIndex prefixes_;
   std::unique_ptr<Tracing> tracing_;  // null: off
+  std::unique_ptr<TlsKeeper> tls_;    // null: `listen` is plain
   std::unique_ptr<Shards> shards_;
   std::unique_ptr<signal::MeshKeeper> keeper_;
   std::unique_ptr<io::DiskFolder> folder_;

@@ -131,7 +131,12 @@ control::MeshMoment Mesh::moment() const {
 
 std::vector<control::Problem> Mesh::problems() const {
   const auto* refusal = objects_ && objects_->last_refusal() ? &*objects_->last_refusal() : nullptr;
-  return control::find_problems(moment(), refusal);
+  auto found = control::find_problems(moment(), refusal);
+  if (tls_) {
+    control::add_certificate_problems(tls_->certificates(), tls_->refusal(), loop_.wall_now(),
+                                      found);
+  }
+  return found;
 }
 
 port::Task<void> Mesh::gather_queues() {
@@ -184,6 +189,7 @@ port::Task<AdminReply> Mesh::get_status() {
   co_await gather_queues();
   co_await gather_figures();
   process_.wall_now = loop_.wall_now();
+  if (tls_) process_.certificates = tls_->certificates();
   co_return json_reply(control::status_json(moment(), process_, problems()));
 }
 
@@ -203,6 +209,13 @@ port::Task<AdminReply> Mesh::get_metrics() {
   }
   live.push_back(
       {obs::GaugeId::kPrefixIndexBytes, {}, static_cast<double>(prefixes_.size().value)});
+  if (tls_) {
+    for (const control::CertificateInfo& certificate : tls_->certificates()) {
+      live.push_back({obs::GaugeId::kTlsExpiry,
+                      {certificate.file},
+                      to_seconds(certificate.expires - loop_.wall_now())});
+    }
+  }
   live.push_back({obs::GaugeId::kBuildInfo, {std::string(kVersion)}, 1});
   live.push_back({obs::GaugeId::kStartTime, {}, to_seconds(started_wall_.time_since_epoch())});
   const std::uint64_t dropped = log_.dropped() + (access_log_ ? access_log_->dropped() : 0);

@@ -1,10 +1,46 @@
 #include "app/shards.h"
 
-namespace infermesh::app {
+#include <array>
 
-Shards::Shards(std::size_t count, const Shared& shared) {
+#include "io/tls/dialer.h"
+#include "io/tls/listener.h"
+
+namespace infermesh::app {
+namespace {
+
+using io::tls::HandshakeResult;
+
+// Counts handshakes of one shard and tells of those that failed to who asks for that much.
+class HandshakeMeter {
+ public:
+  HandshakeMeter(obs::MetricSet& metrics, obs::Log& log, port::Loop& loop)
+      : log_(log), loop_(loop) {
+    for (std::size_t i = 0; i < counters_.size(); ++i) {
+      const auto name = io::tls::to_string(static_cast<HandshakeResult>(i));
+      counters_[i] = metrics.counter(obs::CounterId::kTlsHandshakes, {name});
+    }
+  }
+
+  void operator()(const io::tls::HandshakeEnd& end) {
+    counters_[static_cast<std::size_t>(end.result)].add();
+    if (end.result == HandshakeResult::kOk || end.result == HandshakeResult::kResumed) return;
+    log_.write(
+        loop_.wall_now(), obs::LogLevel::kDebug, "TLS handshake",
+        {{"result", io::tls::to_string(end.result)}, {"client", end.peer}, {"why", end.why}});
+  }
+
+ private:
+  obs::Log& log_;
+  port::Loop& loop_;
+  std::array<obs::Counter, 6> counters_;
+};
+
+}  // namespace
+
+Shards::Shards(std::size_t count, const Shared& shared) : shared_(shared) {
   for (std::size_t i = 0; i < count; ++i) {
     auto thread = std::make_unique<Thread>();
+    thread->loop.use_tls(std::make_unique<io::tls::Dialer>(thread->loop));
     thread->shard = std::make_unique<data::Shard>(data::Shard::Borrowed{
         .loop = thread->loop,
         .settings = shared.settings,
@@ -42,12 +78,23 @@ Result<std::string> Shards::listen(const config::HostPort& address) {
     if (!alone) return std::unexpected(alone.error());
     port = io::parse_host_port((*alone)->address())->port;
   }
-  for (auto& thread : threads_) {
-    auto listener = io::listen(thread->loop, address.host, port, io::Sharing::kShared);
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    auto listener = io::listen(threads_[i]->loop, address.host, port, io::Sharing::kShared);
     if (!listener) return std::unexpected(listener.error());
-    thread->listener = std::move(*listener);
+    threads_[i]->listener = with_tls(i, std::move(*listener));
   }
   return threads_.front()->listener->address();
+}
+
+std::unique_ptr<port::Listener> Shards::with_tls(std::size_t shard,
+                                                 std::unique_ptr<port::Listener> plain) {
+  if (shared_.tls == nullptr) return plain;
+  io::tls::HandshakeRules rules;
+  rules.timeout = shared_.settings.tls_handshake_timeout;
+  rules.under_way_max = shared_.settings.tls_handshakes_max;
+  io::EventLoop& loop = threads_[shard]->loop;
+  rules.told = HandshakeMeter(shared_.metrics.set(shard), shared_.log, loop);
+  return io::tls::secure(loop, std::move(plain), *shared_.tls, std::move(rules));
 }
 
 void Shards::start() {

@@ -13,6 +13,7 @@
 #include "data/server/server.h"
 #include "data/shard/shard.h"
 #include "io/event_loop.h"
+#include "io/tls/server.h"
 #include "port/wakeup.h"
 
 namespace infermesh::app {
@@ -28,6 +29,7 @@ class Shards {
     obs::Log& log;
     obs::SpanQueue* spans;                       // null: requests are not traced
     std::function<void(const Outcome&)> report;  // from any thread
+    const io::tls::TlsServer* tls = nullptr;     // null: clients speak plain HTTP
   };
   Shards(std::size_t count, const Shared& shared);
   ~Shards();  // after drain(), or when start() was never called
@@ -71,6 +73,10 @@ class Shards {
     std::unique_ptr<port::Listener> listener;
     std::thread thread;
   };
+  std::unique_ptr<port::Listener> with_tls(std::size_t shard,
+                                           std::unique_ptr<port::Listener> plain);
+
+  Shared shared_;
   std::atomic<std::size_t> connections_open_{0};
   prefix::ResponseHomes homes_;
   std::vector<std::unique_ptr<Thread>> threads_;

@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/json/parse.hpp>
 #include <cmath>
+#include <set>
 #include <span>
 
 #include "base/text.h"
@@ -33,6 +34,7 @@ enum class Topic : std::uint8_t {
   kClock,
   kRefusedObjects,
   kListener,
+  kCertificate,
   kNoEngine,
   kRefused,
   kUnauthorized,
@@ -43,23 +45,11 @@ enum class Topic : std::uint8_t {
   kNoModel,
   kNoHealthyBackend,
 };
-constexpr std::array<std::string_view, 17> kTopics{"",
-                                                   "wrong-settings",
-                                                   "no-mesh",
-                                                   "versions",
-                                                   "not-ready",
-                                                   "clock",
-                                                   "refused-objects",
-                                                   "listener",
-                                                   "no-engine",
-                                                   "refused",
-                                                   "unauthorized",
-                                                   "joining",
-                                                   "draining",
-                                                   "ejected",
-                                                   "stale-load",
-                                                   "no-model",
-                                                   "no-healthy-backend"};
+constexpr std::array<std::string_view, 18> kTopics{
+    "",           "wrong-settings",  "no-mesh",           "versions",    "not-ready",
+    "clock",      "refused-objects", "listener",          "certificate", "no-engine",
+    "refused",    "unauthorized",    "joining",           "draining",    "ejected",
+    "stale-load", "no-model",        "no-healthy-backend"};
 
 struct Advice {
   Topic topic = Topic::kNone;
@@ -91,6 +81,7 @@ class Doctor {
     check_readiness();
     check_clock(*status);
     check_objects(*status);
+    check_certificates(*status);
     check_listeners(*status);
     if (const auto engines = session_.get("/api/engines"))
       check_engines(array(*engines, "engines"));
@@ -190,24 +181,48 @@ class Doctor {
     well("objects", fmt::format("the objects in {} are in use", path));
   }
 
+  // Problems of kind tls are about certificates, and name the file where they are about one.
+  void check_certificates(const json::value& status) {
+    std::set<std::string> unwell;
+    for (const json::value& problem : array(status, "problems")) {
+      if (text(problem, "kind") != "tls") continue;
+      const auto file = text(problem, "name");
+      unwell.insert(file);
+      add("certificates",
+          text(problem, "severity") == "error" ? Result::kFailure : Result::kWarning,
+          file.empty() ? text(problem, "what") : fmt::format("{}: {}", file, text(problem, "what")),
+          {Topic::kCertificate, text(problem, "next")});
+    }
+    for (const json::value& certificate : array(status, "certificates")) {
+      const auto file = text(certificate, "file");
+      if (unwell.contains(file)) continue;
+      well("certificates", fmt::format("{} is good for {} until {}", file,
+                                       text(certificate, "names"), text(certificate, "expires")));
+    }
+  }
+
   void check_listeners(const json::value& status) {
+    const bool tls = !array(status, "certificates").empty();
+    const std::string_view scheme = tls ? "https" : "http";
     for (const std::string& listener : texts(member(status, "listeners"), "inference")) {
       const auto address = split_host_port(listener, PortRule::kRequired);
       if (!address) continue;
       const bool everywhere =
           address->host.empty() || address->host == "0.0.0.0" || address->host == "::";
       const std::string& host = everywhere ? session_.admin().host : address->host;
-      const auto answer = session_.client().call(
-          {host, address->port, "GET", "/v1/models", "", session_.timeout()});
+      const auto answer =
+          session_.client().call({host, address->port, "GET", "/v1/models", "", session_.timeout(),
+                                  tls ? Speak::kTlsUnverified : Speak::kPlain});
       if (answer && answer->status == 200) {
-        well("listeners", fmt::format("http://{}/v1/models answers", listener));
+        well("listeners", fmt::format("{}://{}/v1/models answers", scheme, listener));
         continue;
       }
       const auto why = answer ? fmt::format("status {}", answer->status) : answer.error().detail;
       add("listeners", Result::kFailure,
-          fmt::format("http://{}/v1/models does not answer from here: {}", listener, why),
+          fmt::format("{}://{}/v1/models does not answer from here: {}", scheme, listener, why),
           {Topic::kListener,
-           fmt::format("a firewall, or another network? try: curl http://{}/v1/models", listener)});
+           fmt::format("a firewall, or another network? try: curl {}://{}/v1/models", scheme,
+                       listener)});
     }
   }
 

@@ -38,6 +38,11 @@ struct CliIo {
   }
 };
 
+enum class Speak : std::uint8_t {
+  kPlain,
+  kTlsUnverified,  // to see whether it answers, whoever it is; nothing secret is sent
+};
+
 // One HTTP exchange with an admin listener (or, for `check`, an inference listener).
 struct AdminCall {
   std::string host;  // a name or an address literal, IPv6 without brackets
@@ -46,6 +51,7 @@ struct AdminCall {
   std::string path;
   std::string body;  // JSON for POST, may be empty
   Duration timeout{};
+  Speak speak = Speak::kPlain;
 };
 
 struct AdminAnswer {

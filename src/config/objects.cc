@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 
@@ -49,6 +50,7 @@ class SetReader {
   std::expected<ObjectSet, Problems> finish() {
     check_references();
     check_addresses();
+    check_tls();
     check_aliases();
     if (set_.engines.size() > kEndpointsMax) {
       problems_.push_back({{},
@@ -225,6 +227,9 @@ class SetReader {
     field.set(object, items, field.limits);
     if constexpr (std::is_same_v<Object, EngineObject>) {
       if (field.name == "url") addresses_.push_back({owner, object.url, at(entry.value)});
+      if (field.name.starts_with("tls_")) {
+        tls_fields_.push_back({object.name, std::string(field.name), at(entry)});
+      }
     }
     if constexpr (std::is_same_v<Object, ModelObject>) {
       if (field.name == "aliases") add_aliases(object, nodes);
@@ -280,6 +285,27 @@ class SetReader {
     }
   }
 
+  // Which fields go together is known when the whole object has been read.
+  void check_tls() {
+    for (const Claim& field : tls_fields_) {
+      const auto engine = std::find_if(set_.engines.begin(), set_.engines.end(),
+                                       [&](const auto& one) { return one.name == field.owner; });
+      if (engine == set_.engines.end() || engine->url.starts_with("https://")) continue;
+      complain(field.place,
+               fmt::format("{} in Engine \"{}\" is for an https url, and its url is {}", field.text,
+                           field.owner, engine->url));
+    }
+    for (const EngineObject& engine : set_.engines) {
+      if (engine.tls_client_cert.empty() == engine.tls_client_key.empty()) continue;
+      const auto& places = names_[static_cast<std::size_t>(ObjectKind::kEngine)];
+      complain(places.at(engine.name),
+               fmt::format("Engine \"{}\" has {}", engine.name,
+                           engine.tls_client_key.empty()
+                               ? "tls_client_cert without its key; add tls_client_key"
+                               : "tls_client_key without its certificate; add tls_client_cert"));
+    }
+  }
+
   void check_aliases() {
     const auto& models = names_[static_cast<std::size_t>(ObjectKind::kModel)];
     std::map<std::string, const Claim*> first;
@@ -311,6 +337,7 @@ class SetReader {
   std::array<std::map<std::string, Place>, kObjectKinds> names_;
   std::vector<Reference> references_;
   std::vector<Claim> addresses_;
+  std::vector<Claim> tls_fields_;  // that were given
   std::vector<Claim> aliases_;
 };
 

@@ -6,9 +6,10 @@
 namespace infermesh::config {
 namespace {
 
+constexpr std::array<std::string_view, 2> kTlsMinVersionChoices{"1.3", "1.2"};
 constexpr std::array<std::string_view, 7> kPolicyChoices{"expected_latency", "round_robin", "random", "least_request", "power_of_two", "session", "prefix_affinity"};
 
-const std::array<FieldInfo<EngineObject>, 11> kEngineFields{{
+const std::array<FieldInfo<EngineObject>, 17> kEngineFields{{
     {"url", FieldForm::kText, true, std::nullopt, "",
      {0, kNoMaximum, {}, ValueKind::kUrl},
      &set_member<&EngineObject::url>, &items_of_member<&EngineObject::url>},
@@ -42,6 +43,24 @@ const std::array<FieldInfo<EngineObject>, 11> kEngineFields{{
     {"drain", FieldForm::kSwitch, false, std::nullopt, "off",
      {0, kNoMaximum, {}, ValueKind::kPlain},
      &set_member<&EngineObject::drain>, &items_of_member<&EngineObject::drain>},
+    {"tls_ca_file", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPlain},
+     &set_member<&EngineObject::tls_ca_file>, &items_of_member<&EngineObject::tls_ca_file>},
+    {"tls_client_cert", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPlain},
+     &set_member<&EngineObject::tls_client_cert>, &items_of_member<&EngineObject::tls_client_cert>},
+    {"tls_client_key", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPlain},
+     &set_member<&EngineObject::tls_client_key>, &items_of_member<&EngineObject::tls_client_key>},
+    {"tls_server_name", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPlain},
+     &set_member<&EngineObject::tls_server_name>, &items_of_member<&EngineObject::tls_server_name>},
+    {"tls_min_version", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, kTlsMinVersionChoices, ValueKind::kPlain},
+     &set_member<&EngineObject::tls_min_version>, &items_of_member<&EngineObject::tls_min_version>},
+    {"tls_insecure_skip_verify", FieldForm::kSwitch, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kPlain},
+     &set_member<&EngineObject::tls_insecure_skip_verify>, &items_of_member<&EngineObject::tls_insecure_skip_verify>},
 }};
 
 const std::array<FieldInfo<PoolObject>, 12> kPoolFields{{

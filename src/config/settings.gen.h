@@ -13,6 +13,7 @@
 
 namespace infermesh::config {
 
+enum class TlsClientAuth : std::uint8_t { kRequired, kOptional };
 enum class LogLevel : std::uint8_t { kError, kWarn, kInfo, kDebug };
 enum class LogFormat : std::uint8_t { kText, kJson };
 enum class Discover : std::uint8_t { kAuto, kOn, kOff };
@@ -24,6 +25,14 @@ struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   HostPort admin_listen{"127.0.0.1", 6401};
   HostPort grpc_listen{"127.0.0.1", 6402};
   std::uint32_t connections_max = 16384;
+  // TLS
+  std::vector<std::string> tls_cert;
+  std::vector<std::string> tls_key;
+  std::string tls_client_ca;
+  TlsClientAuth tls_client_auth = TlsClientAuth::kRequired;
+  TlsVersion tls_min_version = TlsVersion::k13;
+  Duration tls_handshake_timeout = 5s;
+  std::uint32_t tls_handshakes_max = 1024;
   // process
   std::string config;
   std::string objects;
@@ -93,6 +102,13 @@ enum class SettingId : std::uint8_t {
   kAdminListen,
   kGrpcListen,
   kConnectionsMax,
+  kTlsCert,
+  kTlsKey,
+  kTlsClientCa,
+  kTlsClientAuth,
+  kTlsMinVersion,
+  kTlsHandshakeTimeout,
+  kTlsHandshakesMax,
   kConfig,
   kObjects,
   kObjectsInterval,
@@ -145,6 +161,6 @@ enum class SettingId : std::uint8_t {
   kEjectedShareMax,
   kAdmin,
 };
-constexpr std::size_t kSettings = 55;
+constexpr std::size_t kSettings = 62;
 
 }  // namespace infermesh::config

@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "control/certificates.h"
 #include "control/problems.h"
 #include "core/model/decision.h"
 #include "core/model/load_table.h"
@@ -43,7 +44,8 @@ struct ProcessFacts {
   std::string commit;                            // of the build, empty when unknown
   std::vector<std::string> inference_listeners;  // "127.0.0.1:6400", as bound
   std::vector<std::string> admin_listeners;
-  std::string objects_path;  // watched folder, empty when there is none
+  std::vector<CertificateInfo> certificates;  // of the inference listener; empty: it speaks no TLS
+  std::string objects_path;                   // watched folder, empty when there is none
   std::uint32_t shards = 1;
   Instant started{};
   Instant view_since{};  // when the present generation was published

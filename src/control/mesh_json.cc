@@ -99,7 +99,7 @@ json::object engine_object(const MeshMoment& moment, const Endpoint& engine) {
   json::array models;
   for (const ServedModel& model : engine.models) models.push_back(json::value(model.name));
   return {{"name", engine.name},
-          {"url", fmt::format("http://{}", engine.authority)},
+          {"url", fmt::format("{}://{}", engine.tls ? "https" : "http", engine.authority)},
           {"runtime", engine.runtime_name()},
           {"apis", apis_json(engine.apis)},
           {"version", text_or_null(engine.version)},
@@ -258,6 +258,18 @@ json::array strings(std::span<const std::string> texts) {
   return out;
 }
 
+json::array certificate_array(const ProcessFacts& process) {
+  json::array out;
+  for (const CertificateInfo& certificate : process.certificates) {
+    out.push_back(json::object{{"file", certificate.file},
+                               {"subject", certificate.subject},
+                               {"names", certificate.names},
+                               {"expires", format_wall_time(certificate.expires)},
+                               {"expires_in_ms", millis(certificate.expires - process.wall_now)}});
+  }
+  return out;
+}
+
 json::object engine_counts(const MeshMoment& moment) {
   std::array<std::int64_t, 5> counts{};
   std::int64_t total = 0;
@@ -296,6 +308,7 @@ std::string status_json(const MeshMoment& moment, const ProcessFacts& process,
                    {"shards", process.shards},
                    {"listeners", json::object{{"inference", strings(process.inference_listeners)},
                                               {"admin", strings(process.admin_listeners)}}},
+                   {"certificates", certificate_array(process)},
                    {"objects", text_or_null(process.objects_path)},
                    {"engines", engine_counts(moment)},
                    {"in_flight", in_flight_total(moment)},

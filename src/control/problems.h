@@ -20,7 +20,7 @@ std::string_view to_string(Severity severity);
 
 struct Problem {
   Severity severity = Severity::kError;
-  std::string kind;               // "engine", "model", "objects", "mesh"
+  std::string kind;               // "engine", "model", "objects", "tls", "mesh"
   std::string name;               // of the engine or model, or the folder; may be empty
   std::string what;               // one clause: "down for 12 s: connection refused"
   std::string next;               // a command line

@@ -129,8 +129,19 @@ void EventLoop::post(std::function<void()> function) {
   if (first) reactor_.interrupt();
 }
 
-port::Task<Result<port::StreamPtr>> EventLoop::connect(std::string host, std::uint16_t port,
-                                                       Instant deadline) {
+port::Task<Result<port::StreamPtr>> EventLoop::connect(port::Target target, Instant deadline) {
+  if (target.tls && !tls_) {
+    co_return fail(ErrorCode::kUpstreamConnectFailed, "TLS is not spoken here");
+  }
+  auto stream = co_await connect_tcp(target, deadline);
+  if (!stream || !target.tls) co_return std::move(stream);
+  co_return co_await tls_->secure(std::move(*stream), target, deadline);
+}
+
+port::Task<Result<port::StreamPtr>> EventLoop::connect_tcp(const port::Target& target,
+                                                           Instant deadline) {
+  const std::string& host = target.host;
+  const std::uint16_t port = target.port;
   std::vector<SocketAddress> targets;
   if (const auto literal = SocketAddress::from_literal(host, port); literal && !host.empty()) {
     targets.push_back(*literal);
@@ -141,8 +152,8 @@ port::Task<Result<port::StreamPtr>> EventLoop::connect(std::string host, std::ui
   }
   std::string why = "no address";
   bool late = false;
-  for (const SocketAddress& target : targets) {
-    const int fd = begin_connect(target);
+  for (const SocketAddress& address : targets) {
+    const int fd = begin_connect(address);
     int error = -fd;
     if (fd >= 0) {
       auto stream = std::make_unique<SocketStream>(reactor_, fd);

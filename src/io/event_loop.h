@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -15,6 +16,15 @@
 #include "port/timer_queue.h"
 
 namespace infermesh::io {
+
+// Makes a TLS connection of a TCP connection that stands (io/tls). Owned by its loop.
+class TlsDialer {
+ public:
+  virtual ~TlsDialer() = default;
+  virtual port::Task<Result<port::StreamPtr>> secure(port::StreamPtr plain,
+                                                     const port::Target& target,
+                                                     Instant deadline) = 0;
+};
 
 class EventLoop final : public port::Loop {
  public:
@@ -34,10 +44,13 @@ class EventLoop final : public port::Loop {
   port::Task<void> sleep_until(Instant when) override;
   void spawn(port::Task<void> task) override;
   void post(std::function<void()> function) override;
-  port::Task<Result<port::StreamPtr>> connect(std::string host, std::uint16_t port,
-                                              Instant deadline) override;
+  using port::Loop::connect;
+  port::Task<Result<port::StreamPtr>> connect(port::Target target, Instant deadline) override;
+  // Who makes TLS of a connection; without one, targets that want TLS are refused.
+  void use_tls(std::unique_ptr<TlsDialer> dialer) { tls_ = std::move(dialer); }
 
  private:
+  port::Task<Result<port::StreamPtr>> connect_tcp(const port::Target& target, Instant deadline);
   void turn();
   void run_posted();
   Duration until_next() const;
@@ -49,6 +62,7 @@ class EventLoop final : public port::Loop {
   std::mutex post_mutex_;
   std::vector<std::function<void()>> posted_;
   Names names_;
+  std::unique_ptr<TlsDialer> tls_;
   port::Tasks tasks_;  // destroyed before what they use
 };
 

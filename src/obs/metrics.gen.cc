@@ -33,6 +33,9 @@ constexpr std::array<std::string_view, 1> kInFlightGaugeLabels{"engine"};
 constexpr std::array<std::string_view, 2> kEngineStateGaugeLabels{"engine", "state"};
 constexpr std::array<std::string_view, 1> kQueueLengthGaugeLabels{"pool"};
 constexpr std::array<std::string_view, 1> kBytesCounterLabels{"direction"};
+constexpr std::array<std::string_view, 1> kTlsHandshakesCounterLabels{"result"};
+constexpr std::array<std::string_view, 1> kTlsReloadsCounterLabels{"result"};
+constexpr std::array<std::string_view, 1> kTlsExpiryGaugeLabels{"file"};
 constexpr std::array<std::string_view, 2> kPollsCounterLabels{"engine", "result"};
 constexpr std::array<std::string_view, 1> kBuildInfoGaugeLabels{"version"};
 constexpr std::array<std::string_view, 1> kSeriesDroppedCounterLabels{"metric"};
@@ -40,9 +43,9 @@ constexpr std::array<std::string_view, 4> kGenAiServerRequestDurationHistogramLa
 constexpr std::array<std::string_view, 3> kGenAiServerTimeToFirstTokenHistogramLabels{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"};
 constexpr std::array<std::string_view, 3> kGenAiServerTimePerOutputTokenHistogramLabels{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"};
 constexpr std::array<std::string_view, 4> kGenAiClientTokenUsageHistogramLabels{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"};
-constexpr std::array<std::uint8_t, 21> kCounterRows{0, 1, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 23, 24, 25, 26, 27, 28, 29, 33, 34};
-constexpr std::array<std::uint8_t, 8> kGaugeRows{18, 19, 20, 21, 22, 30, 31, 32};
-constexpr std::array<std::uint8_t, 10> kHistogramRows{2, 3, 4, 5, 6, 7, 35, 36, 37, 38};
+constexpr std::array<std::uint8_t, 23> kCounterRows{0, 1, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 23, 24, 25, 26, 27, 28, 29, 31, 32, 36, 37};
+constexpr std::array<std::uint8_t, 9> kGaugeRows{18, 19, 20, 21, 22, 30, 33, 34, 35};
+constexpr std::array<std::uint8_t, 10> kHistogramRows{2, 3, 4, 5, 6, 7, 38, 39, 40, 41};
 
 constexpr std::array<MetricInfo, kMetrics> kTable{{
     {"infermesh_requests_total", MetricKind::kCounter, 0,
@@ -129,25 +132,34 @@ constexpr std::array<MetricInfo, kMetrics> kTable{{
     {"infermesh_clients_stalled_total", MetricKind::kCounter, 16,
      "Clients that were cut because they did not read.",
      "connections", {}, {}},
-    {"infermesh_polls_total", MetricKind::kCounter, 17,
+    {"infermesh_tls_handshakes_total", MetricKind::kCounter, 17,
+     "TLS handshakes with clients by how they ended: ok, resumed (ok, without the certificate's signature), failed, timeout, dropped (cut to make room), plain_http (the client spoke no TLS).",
+     "handshakes", kTlsHandshakesCounterLabels, {}},
+    {"infermesh_tls_reloads_total", MetricKind::kCounter, 18,
+     "Changed certificate files that were read again: ok, or refused (the old ones stayed in use).",
+     "reloads", kTlsReloadsCounterLabels, {}},
+    {"infermesh_tls_expiry_seconds", MetricKind::kGauge, 5,
+     "Time until a certificate that clients are shown runs out; negative when it has.",
+     "seconds", kTlsExpiryGaugeLabels, {}},
+    {"infermesh_polls_total", MetricKind::kCounter, 19,
      "Looks at an engine's load, by result: ok, failed (no answer, or none that can be read).",
      "polls", kPollsCounterLabels, {}},
-    {"infermesh_objects_refused_total", MetricKind::kCounter, 18,
+    {"infermesh_objects_refused_total", MetricKind::kCounter, 20,
      "Changed object sets that were refused; the old set stayed in use.",
      "sets", {}, {}},
-    {"infermesh_objects_generation", MetricKind::kGauge, 5,
+    {"infermesh_objects_generation", MetricKind::kGauge, 6,
      "Generation of the mesh view in use.",
      "1", {}, {}},
-    {"infermesh_build_info", MetricKind::kGauge, 6,
+    {"infermesh_build_info", MetricKind::kGauge, 7,
      "1, with the version.",
      "1", kBuildInfoGaugeLabels, {}},
-    {"infermesh_start_time_seconds", MetricKind::kGauge, 7,
+    {"infermesh_start_time_seconds", MetricKind::kGauge, 8,
      "When the process started, in seconds of Unix time.",
      "seconds", {}, {}},
-    {"infermesh_log_lines_dropped_total", MetricKind::kCounter, 19,
+    {"infermesh_log_lines_dropped_total", MetricKind::kCounter, 21,
      "Log lines dropped because their reader was too slow.",
      "lines", {}, {}},
-    {"infermesh_series_dropped_total", MetricKind::kCounter, 20,
+    {"infermesh_series_dropped_total", MetricKind::kCounter, 22,
      "Label sets counted under `other` because the metric has too many.",
      "lookups", kSeriesDroppedCounterLabels, {}},
     {"gen_ai_server_request_duration_seconds", MetricKind::kHistogram, 6,

@@ -27,12 +27,14 @@ enum class CounterId : std::uint8_t {
   kUpstreamConnections,  // infermesh_upstream_connections_total{}
   kBytes,  // infermesh_bytes_total{direction}
   kClientsStalled,  // infermesh_clients_stalled_total{}
+  kTlsHandshakes,  // infermesh_tls_handshakes_total{result}
+  kTlsReloads,  // infermesh_tls_reloads_total{result}
   kPolls,  // infermesh_polls_total{engine, result}
   kObjectsRefused,  // infermesh_objects_refused_total{}
   kLogLinesDropped,  // infermesh_log_lines_dropped_total{}
   kSeriesDropped,  // infermesh_series_dropped_total{metric}
 };
-constexpr std::size_t kCounters = 21;
+constexpr std::size_t kCounters = 23;
 
 enum class GaugeId : std::uint8_t {
   kInFlight,  // infermesh_in_flight{engine}
@@ -40,11 +42,12 @@ enum class GaugeId : std::uint8_t {
   kQueueLength,  // infermesh_queue_length{pool}
   kPrefixIndexBytes,  // infermesh_prefix_index_bytes{}
   kConnections,  // infermesh_connections{}
+  kTlsExpiry,  // infermesh_tls_expiry_seconds{file}
   kObjectsGeneration,  // infermesh_objects_generation{}
   kBuildInfo,  // infermesh_build_info{version}
   kStartTime,  // infermesh_start_time_seconds{}
 };
-constexpr std::size_t kGauges = 8;
+constexpr std::size_t kGauges = 9;
 
 enum class HistogramId : std::uint8_t {
   kRequestDuration,  // infermesh_request_duration_seconds{model, api}
@@ -72,7 +75,7 @@ struct MetricInfo {
   std::span<const double> buckets;  // upper bounds without +Inf, of a histogram
 };
 
-constexpr std::size_t kMetrics = 39;
+constexpr std::size_t kMetrics = 42;
 const std::array<MetricInfo, kMetrics>& metric_table();  // in the order of the schema
 
 const MetricInfo& metric_info(CounterId id);

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "port/stream.h"
+#include "port/target.h"
 #include "port/task.h"
 
 namespace infermesh::port {
@@ -51,9 +52,12 @@ class Loop {
   virtual void spawn(Task<void> task) = 0;                // runs detached on this loop
   virtual void post(std::function<void()> function) = 0;  // from any thread
 
-  // TCP with TCP_NODELAY. `host` is a name or an address literal.
-  virtual Task<Result<StreamPtr>> connect(std::string host, std::uint16_t port,
-                                          Instant deadline) = 0;
+  // TCP with TCP_NODELAY, and TLS over it where the target says so, handshake included.
+  // kUpstreamConnectFailed: the detail says why and, where it can, what to do.
+  virtual Task<Result<StreamPtr>> connect(Target target, Instant deadline) = 0;
+  Task<Result<StreamPtr>> connect(std::string host, std::uint16_t port, Instant deadline) {
+    return connect(Target{std::move(host), port, std::nullopt, {}}, deadline);
+  }
 };
 
 // A bound, listening socket of one loop.

@@ -38,7 +38,8 @@ class Stream {
   virtual ~Stream() = default;  // closes gracefully when still open
 
   virtual IoResult try_read(std::span<char> into) = 0;
-  // Gathers up to 16 pieces into one write; may take only the first bytes of them.
+  // Gathers up to 16 pieces into one write; may take only the first bytes of them. What was not
+  // taken comes first in the next write.
   virtual IoResult try_write(std::span<const std::string_view> pieces) = 0;
   // Suspend until try_read (try_write) would not answer kWouldBlock. One waiter of each kind at a
   // time.
@@ -52,6 +53,8 @@ class Stream {
   virtual void cancel() = 0;
   virtual void close(CloseMode mode) = 0;
   virtual std::string peer() const = 0;  // "127.0.0.1:50312"
+  // Why kError, one clause, where more is known than that the connection broke.
+  virtual std::string trouble() const { return {}; }
 };
 
 using StreamPtr = std::unique_ptr<Stream>;

@@ -108,8 +108,8 @@ def fake() -> Iterator[Callable[..., FakeEngine]]:
     """Makes scripted engines."""
     made: list[FakeEngine] = []
 
-    def make(*models: str, port: int = 0) -> FakeEngine:
-        made.append(FakeEngine(models or ("m",), port))
+    def make(*models: str, port: int = 0, tls: object = None) -> FakeEngine:
+        made.append(FakeEngine(models or ("m",), port, tls))
         return made[-1]
 
     yield make

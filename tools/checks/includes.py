@@ -9,6 +9,7 @@ LIBRARIES = (
     (re.compile(r"^yaml-cpp/"), "yaml"),
     (re.compile(r"^CLI/"), "cli11"),
     (re.compile(r"^llhttp"), "llhttp"),
+    (re.compile(r"^openssl/"), "openssl"),
     (re.compile(r"^xxhash"), "xxhash"),
     (re.compile(r"^otlp/"), "otlp_proto"),
 )

@@ -21,6 +21,13 @@ _infermesh() {
         --admin-listen) COMPREPLY=(); return ;;
         --grpc-listen) COMPREPLY=(); return ;;
         --connections-max) COMPREPLY=(); return ;;
+        --tls-cert) COMPREPLY=(); return ;;
+        --tls-key) COMPREPLY=(); return ;;
+        --tls-client-ca) COMPREPLY=(); return ;;
+        --tls-client-auth) COMPREPLY=($(compgen -W "required optional" -- "$cur")); return ;;
+        --tls-min-version) COMPREPLY=($(compgen -W "1.3 1.2" -- "$cur")); return ;;
+        --tls-handshake-timeout) COMPREPLY=(); return ;;
+        --tls-handshakes-max) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --objects) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --objects-interval) COMPREPLY=(); return ;;
@@ -69,7 +76,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -79,6 +86,13 @@ _infermesh() {
         --admin-listen) COMPREPLY=(); return ;;
         --grpc-listen) COMPREPLY=(); return ;;
         --connections-max) COMPREPLY=(); return ;;
+        --tls-cert) COMPREPLY=(); return ;;
+        --tls-key) COMPREPLY=(); return ;;
+        --tls-client-ca) COMPREPLY=(); return ;;
+        --tls-client-auth) COMPREPLY=($(compgen -W "required optional" -- "$cur")); return ;;
+        --tls-min-version) COMPREPLY=($(compgen -W "1.3 1.2" -- "$cur")); return ;;
+        --tls-handshake-timeout) COMPREPLY=(); return ;;
+        --tls-handshakes-max) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --objects) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --objects-interval) COMPREPLY=(); return ;;
@@ -127,7 +141,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -267,6 +281,13 @@ _infermesh() {
         --admin-listen) COMPREPLY=(); return ;;
         --grpc-listen) COMPREPLY=(); return ;;
         --connections-max) COMPREPLY=(); return ;;
+        --tls-cert) COMPREPLY=(); return ;;
+        --tls-key) COMPREPLY=(); return ;;
+        --tls-client-ca) COMPREPLY=(); return ;;
+        --tls-client-auth) COMPREPLY=($(compgen -W "required optional" -- "$cur")); return ;;
+        --tls-min-version) COMPREPLY=($(compgen -W "1.3 1.2" -- "$cur")); return ;;
+        --tls-handshake-timeout) COMPREPLY=(); return ;;
+        --tls-handshakes-max) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --objects) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --objects-interval) COMPREPLY=(); return ;;
@@ -315,7 +336,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;

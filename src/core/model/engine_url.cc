@@ -25,6 +25,14 @@ bool all_of(std::string_view text, bool (*accepts)(char)) {
 
 }  // namespace
 
+std::string_view to_string(Scheme scheme) {
+  return scheme == Scheme::kHttps ? "https" : "http";
+}
+
+std::string EngineUrl::text() const {
+  return fmt::format("{}://{}", to_string(scheme), authority);
+}
+
 std::optional<HostAndPort> split_host_port(std::string_view text, PortRule rule) {
   std::string_view host = text;
   std::string_view port;
@@ -60,11 +68,11 @@ Result<EngineUrl> parse_engine_url(std::string_view text) {
     return fail(ErrorCode::kInvalidConfig, fmt::format("\"{}\" {}", text, why));
   };
   std::string_view rest = text;
+  Scheme spoken = Scheme::kHttp;
   if (const auto scheme_end = rest.find("://"); scheme_end != std::string_view::npos) {
     const std::string_view scheme = rest.substr(0, scheme_end);
-    if (iequals(scheme, "https"))
-      return refuse("uses TLS, which is not spoken to engines; use http://");
-    if (!iequals(scheme, "http"))
+    if (iequals(scheme, "https")) spoken = Scheme::kHttps;
+    if (spoken == Scheme::kHttp && !iequals(scheme, "http"))
       return refuse("is not an engine's URL, such as http://127.0.0.1:8000");
     rest.remove_prefix(scheme_end + 3);
   }
@@ -82,12 +90,12 @@ Result<EngineUrl> parse_engine_url(std::string_view text) {
   const bool has_port = rest.ends_with(fmt::format(":{}", parts->port)) || rest.ends_with(":0");
   if (parts->port == 0 && has_port)
     return refuse("has port 0; give the port the engine listens on");
-  if (parts->port == 0) parts->port = 80;
+  if (parts->port == 0) parts->port = spoken == Scheme::kHttps ? 443 : 80;
   const bool ipv6 = parts->host.find(':') != std::string::npos;
   std::string host = lower(parts->host);
   std::string authority =
       ipv6 ? fmt::format("[{}]:{}", host, parts->port) : fmt::format("{}:{}", host, parts->port);
-  return EngineUrl{std::move(host), parts->port, std::move(authority)};
+  return EngineUrl{std::move(host), parts->port, std::move(authority), spoken};
 }
 
 }  // namespace infermesh

@@ -1,6 +1,6 @@
-// The address of an engine as people write it: http://HOST:PORT. The scheme may be left out and the
-// port is 80 without one; a path, a query, credentials and other schemes are refused, each with its
-// own sentence.
+// The address of an engine as people write it: http://HOST:PORT or https://HOST:PORT. The scheme
+// may be left out (http); the port is 80, or 443 with https, without one; a path, a query,
+// credentials and other schemes are refused, each with its own sentence.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,16 @@
 
 namespace infermesh {
 
+enum class Scheme : std::uint8_t { kHttp, kHttps };
+std::string_view to_string(Scheme scheme);  // "http", "https"
+
 struct EngineUrl {
   std::string host;        // a name or an address literal, IPv6 without brackets
   std::uint16_t port = 0;  // 1..65535
   std::string authority;   // host:port, IPv6 in brackets
+  Scheme scheme = Scheme::kHttp;
 
-  std::string text() const { return "http://" + authority; }
+  std::string text() const;  // "http://127.0.0.1:8000"
   bool operator==(const EngineUrl&) const = default;
 };
 

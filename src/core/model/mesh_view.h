@@ -40,7 +40,8 @@ struct Endpoint {
   std::string name;  // the engine's name, unique
   std::string host;  // name or address literal
   std::uint16_t port = 0;
-  std::string authority;  // host:port, the Host header
+  std::string authority;          // host:port, the Host header
+  std::optional<TlsOptions> tls;  // absent: plain TCP
   Runtime runtime = Runtime::kOpenai;
   std::string described_by;                 // the Runtime object's name; empty: built in
   ApiSet apis = apis_of(Runtime::kOpenai);  // what may be asked of it

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "core/model/api.h"
 #include "core/model/runtime_object.h"
+#include "core/model/tls_options.h"
 
 namespace infermesh {
 
@@ -30,7 +31,7 @@ std::optional<PolicyKind> parse_policy_kind(std::string_view name);
 // A running model server process.
 struct EngineObject {
   std::string name;
-  std::string url;      // http://HOST:PORT, without a path
+  std::string url;      // http://HOST:PORT or https://HOST:PORT, without a path
   std::string runtime;  // a built-in one or a Runtime object's name; empty: found by probing
   std::vector<std::string> models;  // served names; found by polling when empty
   std::vector<std::string> apis;    // route families that it serves; empty: those of its runtime
@@ -41,6 +42,21 @@ struct EngineObject {
   std::optional<std::uint32_t> in_flight_max;  // requests sent to it at once
   std::uint32_t weight = 100;  // relative speed, percent; used until rates are measured
   bool drain = false;          // takes no new requests
+  std::string tls_ca_file;     // these with an https url only; see TlsOptions
+  std::string tls_client_cert;
+  std::string tls_client_key;
+  std::string tls_server_name;
+  std::optional<TlsVersion> tls_min_version;  // 1.3 when absent
+  std::optional<bool> tls_insecure_skip_verify;
+
+  TlsOptions tls_options() const {
+    return {tls_ca_file,
+            tls_client_cert,
+            tls_client_key,
+            tls_server_name,
+            tls_min_version.value_or(TlsVersion::k13),
+            tls_insecure_skip_verify.value_or(false) ? TlsTrust::kAnyone : TlsTrust::kVerified};
+  }
 };
 
 // How a pool is routed.

@@ -83,6 +83,7 @@ class Collector {
     CollectedEngine engine;
     engine.pool = object.pool;
     IM_TRY(set_address(engine.endpoint, object.name, object.url));
+    if (engine.endpoint.tls) engine.endpoint.tls = object.tls_options();
     add_facts(engine.endpoint, facts);
     IM_TRY(set_runtime(engine.endpoint, object));
     if (!object.models.empty()) {
@@ -143,6 +144,7 @@ class Collector {
     endpoint.host = std::move(address->host);
     endpoint.port = address->port;
     endpoint.authority = std::move(address->authority);
+    if (address->scheme == Scheme::kHttps) endpoint.tls.emplace();
     return {};
   }
 

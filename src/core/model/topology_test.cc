@@ -282,8 +282,23 @@ TEST_F(TopologyTest, ReferencesToWhatIsNotThereAreErrors) {
   EXPECT_THAT(try_build().error().detail, HasSubstr("pool \"ghost\", which does not exist"));
   objects.models.clear();
   objects.engines = {engine("a", 1)};
-  objects.engines[0].url = "https://a:1";
-  EXPECT_THAT(try_build().error().detail, HasSubstr("uses TLS"));
+  objects.engines[0].url = "ftp://a:1";
+  EXPECT_THAT(try_build().error().detail, HasSubstr("is not an engine's URL"));
+}
+
+TEST_F(TopologyTest, AnHttpsEngineIsReachedOverTlsAsItsObjectSays) {
+  objects.engines = {engine("a", 1), engine("b", 2)};
+  objects.engines[0].url = "https://127.0.0.1:1";
+  objects.engines[0].tls_ca_file = "ca.pem";
+  objects.engines[0].tls_server_name = "gpu.lan";
+  const Topology topology = build();
+  const Endpoint& secure = *topology.view.endpoints.at(0);
+  const Endpoint& plain = *topology.view.endpoints.at(1);
+  ASSERT_TRUE(secure.tls.has_value());
+  EXPECT_EQ(secure.tls->ca_file, "ca.pem");
+  EXPECT_EQ(secure.tls->server_name, "gpu.lan");
+  EXPECT_EQ(secure.tls->trust, TlsTrust::kVerified);
+  EXPECT_FALSE(plain.tls.has_value());
 }
 
 TEST_F(TopologyTest, KeysComeFromTheEnvironmentGivenAndAMissingOneIsNoted) {

@@ -15,7 +15,7 @@ UpstreamConnectionPtr UpstreamPool::take(const Endpoint& endpoint) {
     UpstreamConnectionPtr connection = std::move(connections.back());
     connections.pop_back();
     // An id may have passed to another engine since.
-    if (connection->authority != endpoint.authority) continue;
+    if (connection->authority != endpoint.authority || connection->tls != endpoint.tls) continue;
     connection->stream.when_disturbed(nullptr);
     connection->reused = true;
     return connection;
@@ -36,13 +36,15 @@ Dial UpstreamPool::dial(const Endpoint& endpoint, Instant deadline, port::Wakeup
 
 port::Task<void> UpstreamPool::make(Endpoint endpoint, Instant deadline,
                                     std::shared_ptr<Dial::State> state) {
-  auto stream = co_await loop_.connect(endpoint.host, endpoint.port, deadline);
+  port::Target target{endpoint.host, endpoint.port, endpoint.tls, port::Protocol::kHttp1};
+  auto stream = co_await loop_.connect(std::move(target), deadline);
   if (!stream) {
     state->result = std::unexpected(stream.error());
   } else {
     auto connection = std::make_unique<UpstreamConnection>(std::move(*stream));
     connection->endpoint = endpoint.id;
     connection->authority = endpoint.authority;
+    connection->tls = endpoint.tls;
     if (state->wake == nullptr) {
       give_back(std::move(connection));
       co_return;

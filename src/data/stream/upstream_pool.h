@@ -21,6 +21,7 @@ struct UpstreamConnection {
   WatchedStream stream;
   EndpointId endpoint;
   std::string authority;
+  std::optional<TlsOptions> tls;
   bool reused = false;  // has carried a request before: a reset before the first byte says little
                         // about the engine
   Instant idle_since{};

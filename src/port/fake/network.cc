@@ -80,8 +80,8 @@ Result<StreamPtr> Network::open(const std::string& address) {
   return std::move(near_end);
 }
 
-Task<Result<StreamPtr>> Network::connect(std::string host, std::uint16_t port, Instant deadline) {
-  const std::string address = address_of(host, port);
+Task<Result<StreamPtr>> Network::connect(Target target, Instant deadline) {
+  const std::string address = address_of(target.host, target.port);
   const Instant answered = world_.now() + 2 * latency_;
   const bool silent = black_holes_.contains(address) || answered > deadline;
   const Instant until = silent ? deadline : answered;

@@ -30,7 +30,7 @@ class Network {
   // Binds host:port; port 0 takes the next free one. kConflict when somebody listens there.
   // "localhost" is "127.0.0.1".
   Result<std::unique_ptr<Listener>> listen(std::string_view host, std::uint16_t port);
-  Task<Result<StreamPtr>> connect(std::string host, std::uint16_t port, Instant deadline);
+  Task<Result<StreamPtr>> connect(Target target, Instant deadline);  // TLS is taken as done
 
   // Delay of one direction, and bytes under way and unread that a direction holds; for connections
   // made later.

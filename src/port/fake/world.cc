@@ -36,8 +36,9 @@ class WorldLoop final : public Loop {
     co_await world_.park(ticket);
   }
 
-  Task<Result<StreamPtr>> connect(std::string host, std::uint16_t port, Instant deadline) override {
-    return world_.network().connect(std::move(host), port, deadline);
+  using Loop::connect;
+  Task<Result<StreamPtr>> connect(Target target, Instant deadline) override {
+    return world_.network().connect(std::move(target), deadline);
   }
 
  private:

@@ -50,7 +50,8 @@ class DiscoveryTask {
   }
 
   port::Task<void> look(std::uint16_t port) {
-    HttpProbe probe(loop_, {settings_.host, port, fmt::format("{}:{}", settings_.host, port), {}});
+    HttpProbe probe(loop_,
+                    {settings_.host, port, fmt::format("{}:{}", settings_.host, port), {}, {}});
     probe_ = &probe;
     engines::Detection detection;
     while (!detection.decided() && !stopped_) {

@@ -6,7 +6,9 @@ namespace infermesh::signal {
 namespace {
 
 ProbeTarget probe_target(const EngineUrl& url, const std::string& api_key) {
-  return {url.host, url.port, url.authority, api_key};
+  ProbeTarget target{url.host, url.port, url.authority, api_key, std::nullopt};
+  if (url.scheme == Scheme::kHttps) target.tls.emplace();
+  return target;
 }
 
 std::optional<ProbeTarget> other_address(const std::string& url, const std::string& api_key) {
@@ -31,6 +33,10 @@ std::optional<WantedEngine> wanted_engine(const EngineObject& engine, const Obje
   target.models = engine.models;
   target.metrics = other_address(engine.metrics_url, api_key);
   target.management = other_address(engine.management_url, api_key);
+  const TlsOptions tls = engine.tls_options();
+  if (target.address.tls) target.address.tls = tls;
+  if (target.metrics && target.metrics->tls) target.metrics->tls = tls;
+  if (target.management && target.management->tls) target.management->tls = tls;
   for (const RuntimeObject& runtime : objects.runtimes) {
     if (target.runtime || runtime.name != engine.runtime) continue;
     target.runtime = Runtime::kDescribed;

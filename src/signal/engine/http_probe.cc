@@ -91,6 +91,9 @@ ProbeAnswer HttpProbe::failed(Instant deadline, std::string_view doing) const {
   } else {
     answer.failure = ProbeFailure::kBroken;
     answer.detail = fmt::format("the connection broke while {}", doing);
+    if (const std::string why = stream_ ? stream_->trouble() : ""; !why.empty()) {
+      answer.detail = why;
+    }
   }
   return answer;
 }
@@ -98,7 +101,8 @@ ProbeAnswer HttpProbe::failed(Instant deadline, std::string_view doing) const {
 port::Task<ProbeAnswer> HttpProbe::exchange(const std::string& request, Instant deadline) {
   fresh_ = true;
   if (!stream_) {
-    auto connected = co_await loop_.connect(target_.host, target_.port, deadline);
+    port::Target target{target_.host, target_.port, target_.tls, port::Protocol::kHttp1};
+    auto connected = co_await loop_.connect(std::move(target), deadline);
     if (!connected || cancelled_) {
       ProbeAnswer answer = failed(deadline, "connecting");
       if (answer.failure == ProbeFailure::kBroken) answer.failure = ProbeFailure::kRefused;

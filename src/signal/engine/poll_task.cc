@@ -91,7 +91,7 @@ std::optional<ProbeTarget> PollTask::default_port(std::uint16_t port) const {
   const bool ipv6 = own.host.find(':') != std::string::npos;
   std::string authority =
       ipv6 ? fmt::format("[{}]:{}", own.host, port) : fmt::format("{}:{}", own.host, port);
-  return ProbeTarget{own.host, port, std::move(authority), own.api_key};
+  return ProbeTarget{own.host, port, std::move(authority), own.api_key, own.tls};
 }
 
 void PollTask::use_adapter(const engines::Adapter& adapter) {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -176,8 +177,14 @@ class Connection(asyncio.Protocol):
 
 
 class FakeEngine:
-    def __init__(self, models: tuple[str, ...] = ("m",), port: int = 0):
+    def __init__(
+        self,
+        models: tuple[str, ...] = ("m",),
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ):
         self.models = models
+        self.tls = tls
         self.owned_by = "fake"  # by which a router tells runtimes apart
         self.heard: list[Heard] = []
         self.polls: list[Heard] = []
@@ -191,10 +198,12 @@ class FakeEngine:
         self.thread.start()
         self.server = self.run(self.listen(port))
         self.port = self.server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     async def listen(self, port: int) -> asyncio.Server:
-        return await self.loop.create_server(lambda: Connection(self), "127.0.0.1", port)
+        return await self.loop.create_server(
+            lambda: Connection(self), "127.0.0.1", port, ssl=self.tls
+        )
 
     def run(self, work: Awaitable):
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(DEADLINE)

@@ -236,7 +236,7 @@ class Wire:
 
 
 def address_of(text: str) -> tuple[str, int]:
-    host, _, port = text.removeprefix("http://").rstrip("/").rpartition(":")
+    host, _, port = text.removeprefix("http://").removeprefix("https://").rstrip("/").rpartition(":")
     return host.strip("[]"), int(port)
 
 
