@@ -51,6 +51,7 @@ class Chaos:
         self.rng = random.Random(options.seed)
         self.done: list[str] = []
         self.bag: list = []
+        self.latest: asyncio.Task | None = None
 
     async def run(self) -> None:
         while True:
@@ -59,7 +60,8 @@ class Chaos:
             what = self.next_fault()
             self.done.append(what.__name__)
             # A fault that has begun is undone whatever happens: no engine stays frozen or dead.
-            await asyncio.shield(asyncio.create_task(what(one)))
+            self.latest = asyncio.create_task(what(one))
+            await asyncio.shield(self.latest)
 
     def next_fault(self):
         """By chance, yet each kind in every five."""
@@ -180,9 +182,10 @@ class Soak:
     async def end(self, tasks: list[asyncio.Task]) -> None:
         for task in tasks:
             task.cancel()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         self.screen.now("waiting for the last answers")
-        await asyncio.gather(*others, return_exceptions=True)  # faults are undone, requests have their end
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.chaos.latest:
+            await self.chaos.latest  # undone
         await self.clients.finish()
         self.clients.close()
 

@@ -36,6 +36,10 @@ class Session:
         session.task = asyncio.create_task(session.read())
         return session
 
+    def close(self) -> None:
+        self.task.cancel()
+        self.writer.close()
+
     def takes_more(self) -> bool:
         return not self.closed and self.begun < REQUESTS and len(self.queues) < STREAMS
 
@@ -173,7 +177,7 @@ class Sessions:
             session = next((one for one in self.all if one.takes_more()), None)
             if session is None:
                 for spent in [one for one in self.all if not one.queues and one.begun >= REQUESTS]:
-                    spent.writer.close()
+                    spent.close()
                 self.all = [one for one in self.all if not one.closed and (one.queues or one.begun < REQUESTS)]
                 session = await Session.open(self.address)
                 self.all.append(session)
@@ -182,7 +186,7 @@ class Sessions:
 
     def close(self) -> None:
         for session in self.all:
-            session.writer.close()
+            session.close()
 
 
 async def spoken(address: tuple[str, int], within: float = 2) -> bool:
@@ -194,6 +198,6 @@ async def spoken(address: tuple[str, int], within: float = 2) -> bool:
     except asyncio.TimeoutError:
         return False
     finally:
-        session.writer.close()
+        session.close()
 
 
