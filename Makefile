@@ -50,7 +50,7 @@ dev: ## build/dev: the binary and all test programs, quick to compile
 	@$(STEP) build $(PRESET)
 
 test: ## setup, build, check, unit and scenario tests, end-to-end tests
-	@tools/setup.sh build develop venv
+	@tools/setup.sh build develop venv kserve
 	@$(STEP) build $(PRESET)
 	@$(MAKE) check
 	@$(MAKE) test-unit BUILT=1

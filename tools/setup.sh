@@ -2,7 +2,8 @@
 # Installs what a verb of the Makefile needs and is missing; does nothing, quickly, when all is there. Never asks.
 #
 #   tools/setup.sh GROUP...     GROUP: build, develop, tidy, fuzz (Debian packages), venv (Python packages in .venv),
-#                               bench (Debian packages, and other routers in build/bench)
+#                               bench (Debian packages, and other routers in build/bench),
+#                               kserve (Triton and MLServer in .venv-kserve; tests without them are skipped)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -107,9 +108,27 @@ make_routers() {
   done
 }
 
-(($#)) || { echo "usage: tools/setup.sh build|develop|tidy|fuzz|bench|venv ..." >&2; exit 2; }
+# Real model servers for some tests, 0.5 GB. Where they cannot be had, those tests say so.
+make_kserve_venv() {
+  local want stamp=.venv-kserve/requirements.stamp
+  want=$(cksum <tools/requirements-kserve.txt)
+  [[ -f $stamp && $(<"$stamp") == "$want" ]] && return 0
+  [[ -f .venv-kserve/missing.stamp && $(<.venv-kserve/missing.stamp) == "$want" ]] && return 0
+  say "making .venv-kserve: Triton and MLServer, for the tests of KServe"
+  "$(choose_python)" -m venv --clear .venv-kserve >"$log" 2>&1 ||
+    fail "python -m venv failed" "the whole log: $log"
+  if .venv-kserve/bin/python -m pip install --quiet --no-input --disable-pip-version-check -r tools/requirements-kserve.txt >>"$log" 2>&1 </dev/null; then
+    echo "$want" >"$stamp"
+  else
+    say "Triton and MLServer could not be installed; tests with them are skipped (log: $log; again: rm -r .venv-kserve)"
+    echo "$want" >.venv-kserve/missing.stamp
+  fi
+}
+
+(($#)) || { echo "usage: tools/setup.sh build|develop|tidy|fuzz|bench|venv|kserve ..." >&2; exit 2; }
 packages=()
 venv=no
+kserve=no
 routers=no
 for group in "$@"; do
   case $group in
@@ -119,9 +138,11 @@ for group in "$@"; do
     fuzz) packages+=("${fuzz_packages[@]}") ;;
     bench) packages+=("${bench_packages[@]}") routers=yes ;;
     venv) venv=yes ;;
-    *) echo "tools/setup.sh: no group '$group'; groups: build, develop, tidy, fuzz, bench, venv" >&2; exit 2 ;;
+    kserve) kserve=yes ;;
+    *) echo "tools/setup.sh: no group '$group'; groups: build, develop, tidy, fuzz, bench, venv, kserve" >&2; exit 2 ;;
   esac
 done
 ((${#packages[@]} == 0)) || apt_install "${packages[@]}"
 [[ $venv == no ]] || make_venv
 [[ $routers == no ]] || make_routers
+[[ $kserve == no ]] || make_kserve_venv

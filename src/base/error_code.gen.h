@@ -15,6 +15,10 @@ enum class ErrorCode : std::uint8_t {
   kModelNotFound,
   kApiNotServed,
   kResponseNotFound,
+  kNotPassedOn,
+  kUpgradeRequired,
+  kSessionIdle,
+  kInvalidForm,
   kUnknownPath,
   kMethodNotAllowed,
   kRequestTimeout,
@@ -60,7 +64,7 @@ struct ErrorInfo {
   std::string_view next;
 };
 
-constexpr std::size_t kErrorCodes = 37;
+constexpr std::size_t kErrorCodes = 41;
 
 const ErrorInfo& error_info(ErrorCode code);
 

@@ -130,6 +130,8 @@ PoolObject default_pool(const Settings& settings) {
   pool.first_byte_timeout = settings.first_byte_timeout;
   pool.between_bytes_timeout = settings.between_bytes_timeout;
   pool.total_timeout = settings.total_timeout;
+  pool.media_first_byte_timeout = settings.media_first_byte_timeout;
+  pool.media_total_timeout = settings.media_total_timeout;
   return pool;
 }
 

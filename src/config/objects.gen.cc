@@ -63,7 +63,7 @@ const std::array<FieldInfo<EngineObject>, 17> kEngineFields{{
      &set_member<&EngineObject::tls_insecure_skip_verify>, &items_of_member<&EngineObject::tls_insecure_skip_verify>},
 }};
 
-const std::array<FieldInfo<PoolObject>, 12> kPoolFields{{
+const std::array<FieldInfo<PoolObject>, 14> kPoolFields{{
     {"engines", FieldForm::kList, false, ObjectKind::kEngine, "",
      {0, kNoMaximum, {}, ValueKind::kName},
      &set_member<&PoolObject::engines>, &items_of_member<&PoolObject::engines>},
@@ -100,6 +100,12 @@ const std::array<FieldInfo<PoolObject>, 12> kPoolFields{{
     {"total_timeout", FieldForm::kText, false, std::nullopt, "600s",
      {1000000, 86400000000000, {}, ValueKind::kPlain},
      &set_member<&PoolObject::total_timeout>, &items_of_member<&PoolObject::total_timeout>},
+    {"media_first_byte_timeout", FieldForm::kText, false, std::nullopt, "600s",
+     {1000000, 86400000000000, {}, ValueKind::kPlain},
+     &set_member<&PoolObject::media_first_byte_timeout>, &items_of_member<&PoolObject::media_first_byte_timeout>},
+    {"media_total_timeout", FieldForm::kText, false, std::nullopt, "1800s",
+     {1000000, 86400000000000, {}, ValueKind::kPlain},
+     &set_member<&PoolObject::media_total_timeout>, &items_of_member<&PoolObject::media_total_timeout>},
 }};
 
 const std::array<FieldInfo<ModelObject>, 5> kModelFields{{

@@ -71,12 +71,15 @@ struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   // limits
   std::uint64_t head_bytes_max = 64ULL << 10;
   std::uint64_t body_bytes_max = 64ULL << 20;
+  std::uint64_t upload_bytes_max = 1ULL << 30;
+  std::uint64_t replay_bytes_max = 1ULL << 20;
   std::uint64_t stream_buffer_bytes_max = 1ULL << 20;
   // client connections
   Duration client_head_timeout = 10s;
   Duration client_body_timeout = 30s;
   Duration client_idle_timeout = 75s;
   Duration client_stall_timeout = 30s;
+  Duration realtime_idle_timeout = 10min;
   bool half_close_cancels = true;
   Duration sse_keepalive_first = 5s;
   Duration sse_keepalive_every = 15s;
@@ -86,6 +89,8 @@ struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   Duration first_byte_timeout = 120s;
   Duration between_bytes_timeout = 60s;
   Duration total_timeout = 600s;
+  Duration media_first_byte_timeout = 600s;
+  Duration media_total_timeout = 1800s;
   std::uint32_t queue_max = 1024;
   std::uint32_t in_flight_per_engine_max = 256;
   std::uint32_t attempts_max = 3;
@@ -141,11 +146,14 @@ enum class SettingId : std::uint8_t {
   kDecisionHeaders,
   kHeadBytesMax,
   kBodyBytesMax,
+  kUploadBytesMax,
+  kReplayBytesMax,
   kStreamBufferBytesMax,
   kClientHeadTimeout,
   kClientBodyTimeout,
   kClientIdleTimeout,
   kClientStallTimeout,
+  kRealtimeIdleTimeout,
   kHalfCloseCancels,
   kSseKeepaliveFirst,
   kSseKeepaliveEvery,
@@ -154,6 +162,8 @@ enum class SettingId : std::uint8_t {
   kFirstByteTimeout,
   kBetweenBytesTimeout,
   kTotalTimeout,
+  kMediaFirstByteTimeout,
+  kMediaTotalTimeout,
   kQueueMax,
   kInFlightPerEngineMax,
   kAttemptsMax,
@@ -161,6 +171,6 @@ enum class SettingId : std::uint8_t {
   kEjectedShareMax,
   kAdmin,
 };
-constexpr std::size_t kSettings = 62;
+constexpr std::size_t kSettings = 67;
 
 }  // namespace infermesh::config

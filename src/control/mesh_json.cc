@@ -230,7 +230,9 @@ json::object pool_object(const MeshMoment& moment, const Pool& pool) {
           {"connect_timeout_ms", millis(spec.connect_timeout)},
           {"first_byte_timeout_ms", millis(spec.first_byte_timeout)},
           {"between_bytes_timeout_ms", millis(spec.between_bytes_timeout)},
-          {"total_timeout_ms", millis(spec.total_timeout)}};
+          {"total_timeout_ms", millis(spec.total_timeout)},
+          {"media_first_byte_timeout_ms", millis(spec.media_first_byte_timeout)},
+          {"media_total_timeout_ms", millis(spec.media_total_timeout)}};
 }
 
 json::array problem_array(std::span<const Problem> problems) {

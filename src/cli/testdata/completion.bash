@@ -56,11 +56,14 @@ _infermesh() {
         --decision-headers) COMPREPLY=(); return ;;
         --head-bytes-max) COMPREPLY=(); return ;;
         --body-bytes-max) COMPREPLY=(); return ;;
+        --upload-bytes-max) COMPREPLY=(); return ;;
+        --replay-bytes-max) COMPREPLY=(); return ;;
         --stream-buffer-bytes-max) COMPREPLY=(); return ;;
         --client-head-timeout) COMPREPLY=(); return ;;
         --client-body-timeout) COMPREPLY=(); return ;;
         --client-idle-timeout) COMPREPLY=(); return ;;
         --client-stall-timeout) COMPREPLY=(); return ;;
+        --realtime-idle-timeout) COMPREPLY=(); return ;;
         --half-close-cancels) COMPREPLY=(); return ;;
         --sse-keepalive-first) COMPREPLY=(); return ;;
         --sse-keepalive-every) COMPREPLY=(); return ;;
@@ -69,6 +72,8 @@ _infermesh() {
         --first-byte-timeout) COMPREPLY=(); return ;;
         --between-bytes-timeout) COMPREPLY=(); return ;;
         --total-timeout) COMPREPLY=(); return ;;
+        --media-first-byte-timeout) COMPREPLY=(); return ;;
+        --media-total-timeout) COMPREPLY=(); return ;;
         --queue-max) COMPREPLY=(); return ;;
         --in-flight-per-engine-max) COMPREPLY=(); return ;;
         --attempts-max) COMPREPLY=(); return ;;
@@ -76,7 +81,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -121,11 +126,14 @@ _infermesh() {
         --decision-headers) COMPREPLY=(); return ;;
         --head-bytes-max) COMPREPLY=(); return ;;
         --body-bytes-max) COMPREPLY=(); return ;;
+        --upload-bytes-max) COMPREPLY=(); return ;;
+        --replay-bytes-max) COMPREPLY=(); return ;;
         --stream-buffer-bytes-max) COMPREPLY=(); return ;;
         --client-head-timeout) COMPREPLY=(); return ;;
         --client-body-timeout) COMPREPLY=(); return ;;
         --client-idle-timeout) COMPREPLY=(); return ;;
         --client-stall-timeout) COMPREPLY=(); return ;;
+        --realtime-idle-timeout) COMPREPLY=(); return ;;
         --half-close-cancels) COMPREPLY=(); return ;;
         --sse-keepalive-first) COMPREPLY=(); return ;;
         --sse-keepalive-every) COMPREPLY=(); return ;;
@@ -134,6 +142,8 @@ _infermesh() {
         --first-byte-timeout) COMPREPLY=(); return ;;
         --between-bytes-timeout) COMPREPLY=(); return ;;
         --total-timeout) COMPREPLY=(); return ;;
+        --media-first-byte-timeout) COMPREPLY=(); return ;;
+        --media-total-timeout) COMPREPLY=(); return ;;
         --queue-max) COMPREPLY=(); return ;;
         --in-flight-per-engine-max) COMPREPLY=(); return ;;
         --attempts-max) COMPREPLY=(); return ;;
@@ -141,7 +151,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -316,11 +326,14 @@ _infermesh() {
         --decision-headers) COMPREPLY=(); return ;;
         --head-bytes-max) COMPREPLY=(); return ;;
         --body-bytes-max) COMPREPLY=(); return ;;
+        --upload-bytes-max) COMPREPLY=(); return ;;
+        --replay-bytes-max) COMPREPLY=(); return ;;
         --stream-buffer-bytes-max) COMPREPLY=(); return ;;
         --client-head-timeout) COMPREPLY=(); return ;;
         --client-body-timeout) COMPREPLY=(); return ;;
         --client-idle-timeout) COMPREPLY=(); return ;;
         --client-stall-timeout) COMPREPLY=(); return ;;
+        --realtime-idle-timeout) COMPREPLY=(); return ;;
         --half-close-cancels) COMPREPLY=(); return ;;
         --sse-keepalive-first) COMPREPLY=(); return ;;
         --sse-keepalive-every) COMPREPLY=(); return ;;
@@ -329,6 +342,8 @@ _infermesh() {
         --first-byte-timeout) COMPREPLY=(); return ;;
         --between-bytes-timeout) COMPREPLY=(); return ;;
         --total-timeout) COMPREPLY=(); return ;;
+        --media-first-byte-timeout) COMPREPLY=(); return ;;
+        --media-total-timeout) COMPREPLY=(); return ;;
         --queue-max) COMPREPLY=(); return ;;
         --in-flight-per-engine-max) COMPREPLY=(); return ;;
         --attempts-max) COMPREPLY=(); return ;;
@@ -336,7 +351,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;

@@ -14,8 +14,9 @@ constexpr Duration kBackoffMax = 1s;
 }  // namespace
 
 std::string_view to_string(RetryVerdict verdict) {
-  constexpr std::array<std::string_view, 6> kNames{
-      "retry", "not_retryable", "first_byte_sent", "attempts_spent", "deadline", "budget"};
+  constexpr std::array<std::string_view, 7> kNames{
+      "retry",    "not_retryable", "first_byte_sent", "attempts_spent",
+      "deadline", "budget",        "body_gone"};
   const auto index = static_cast<std::size_t>(verdict);
   IM_ASSERT(index < kNames.size());
   return kNames[index];
@@ -82,6 +83,7 @@ RetryAnswer should_retry(const RetryQuestion& question, RetryBudget& budget, Rng
   if (!retryable(question.outcome.kind, question.outcome.status))
     return {RetryVerdict::kNotRetryable, {}};
   if (question.first_byte_sent) return {RetryVerdict::kFirstByteSent, {}};
+  if (!question.body_held) return {RetryVerdict::kBodyGone, {}};
   if (question.attempts >= question.attempts_max) return {RetryVerdict::kAttemptsSpent, {}};
   const Duration delay = retry_delay(question, rng);
   if (question.deadline - question.now <= delay) return {RetryVerdict::kDeadline, {}};

@@ -22,6 +22,7 @@ enum class RetryVerdict : std::uint8_t {
   kAttemptsSpent,
   kDeadline,  // the wait would end after it
   kBudget,    // retries have used up their share of traffic
+  kBodyGone,  // the beginning of a long body is not held any more
 };
 std::string_view to_string(RetryVerdict verdict);
 
@@ -34,6 +35,7 @@ struct RetryQuestion {
   std::uint32_t attempts = 1;  // made so far
   std::uint32_t attempts_max = 3;
   bool first_byte_sent = false;  // to the client
+  bool body_held = true;         // all that has been read of it: it can be sent again
   Instant now{};
   Instant deadline = kNever;
   Elsewhere elsewhere = Elsewhere::kAvailable;

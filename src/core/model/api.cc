@@ -4,10 +4,11 @@ namespace infermesh {
 namespace {
 
 constexpr std::array<std::string_view, kApis> kApiNames{
-    "chat",        "completions",     "embeddings",   "responses",
-    "messages",    "rerank",          "score",        "classify",
-    "tokenize",    "detokenize",      "count_tokens", "stored_response",
-    "ollama_chat", "ollama_generate", "ollama_embed", "ollama_show"};
+    "chat",         "completions",     "embeddings",   "responses",       "messages",
+    "rerank",       "score",           "classify",     "tokenize",        "detokenize",
+    "count_tokens", "stored_response", "ollama_chat",  "ollama_generate", "ollama_embed",
+    "ollama_show",  "transcriptions",  "translations", "speech",          "images",
+    "image_edits",  "realtime",        "infer",        "generate",        "model_info"};
 
 // What a server of unknown make may speak, and what the LLM engines do.
 constexpr ApiSet kOpenaiFamily{Api::kChat,       Api::kCompletions, Api::kEmbeddings,
@@ -17,6 +18,11 @@ constexpr ApiSet kOpenaiFamily{Api::kChat,       Api::kCompletions, Api::kEmbedd
 constexpr ApiSet kOllamaFamily{Api::kOllamaChat, Api::kOllamaGenerate, Api::kOllamaEmbed,
                                Api::kOllamaShow};
 
+// Sound, pictures and live sessions: what an engine lacks of it, it refuses itself.
+constexpr ApiSet kMedia{Api::kTranscriptions, Api::kTranslations, Api::kSpeech,
+                        Api::kImages,         Api::kImageEdits,   Api::kRealtime};
+constexpr ApiSet kKserve{Api::kInfer, Api::kGenerate, Api::kModelInfo};
+
 struct RuntimeRow {
   std::string_view name;
   ApiSet apis;
@@ -25,22 +31,24 @@ struct RuntimeRow {
 
 // By Runtime. A new route is added to the rows of those who serve it.
 constexpr std::array<RuntimeRow, kRuntimes> kRuntimeRows{{
-    {"openai", kOpenaiFamily},
-    {"vllm", kOpenaiFamily},
-    {"sglang", kOpenaiFamily | kOllamaFamily},
+    {"openai", kOpenaiFamily | kMedia},
+    {"vllm", kOpenaiFamily | kMedia},
+    {"sglang", kOpenaiFamily | kOllamaFamily | kMedia},
     {"llamacpp", kOpenaiFamily},
     {"tgi", {Api::kChat, Api::kCompletions}},
     {"ollama", kOllamaFamily | ApiSet{Api::kChat, Api::kCompletions, Api::kEmbeddings,
-                                      Api::kResponses, Api::kMessages}},
-    {"triton", {}},
-    {"mlserver", {}},
+                                      Api::kResponses, Api::kMessages, Api::kTranscriptions}},
+    {"triton", kKserve},
+    {"mlserver", kKserve},
     {"infinity", {Api::kEmbeddings, Api::kRerank, Api::kClassify}},
     {"tensorflow_serving", {}},
     {"torchserve", {}},
     {"openvino",
-     {Api::kChat, Api::kCompletions, Api::kEmbeddings, Api::kResponses, Api::kRerank},
+     {Api::kChat, Api::kCompletions, Api::kEmbeddings, Api::kResponses, Api::kRerank,
+      Api::kTranscriptions, Api::kTranslations, Api::kSpeech, Api::kImages, Api::kImageEdits,
+      Api::kInfer, Api::kModelInfo},
      "/v3"},
-    {"described", kOpenaiFamily},
+    {"described", kOpenaiFamily | kMedia},
 }};
 
 const RuntimeRow& row_of(Runtime runtime) {

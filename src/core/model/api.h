@@ -31,8 +31,17 @@ enum class Api : std::uint8_t {
   kOllamaGenerate,  // /api/generate
   kOllamaEmbed,     // /api/embed, /api/embeddings
   kOllamaShow,      // /api/show
+  kTranscriptions,  // /v1/audio/transcriptions
+  kTranslations,    // /v1/audio/translations
+  kSpeech,          // /v1/audio/speech
+  kImages,          // /v1/images/generations
+  kImageEdits,      // /v1/images/edits /v1/images/variations
+  kRealtime,        // /v1/realtime (WebSocket)
+  kInfer,           // /v2/models/M/infer (KServe)
+  kGenerate,        // /v2/models/M/generate, generate_stream (KServe)
+  kModelInfo,       // GET /v2/models/M, ready, config, stats (KServe)
 };
-constexpr std::size_t kApis = 16;
+constexpr std::size_t kApis = 25;
 
 std::string_view to_string(Api api);  // "chat", "completions", ... also the metric label
 std::optional<Api> parse_api(std::string_view name);

@@ -84,6 +84,9 @@ struct PoolObject {
   Duration first_byte_timeout = 120s;
   Duration between_bytes_timeout = 60s;
   Duration total_timeout = 600s;
+  // The same two of audio, images and live sessions (whose total only their beginning is held to).
+  Duration media_first_byte_timeout = 600s;
+  Duration media_total_timeout = 1800s;
 };
 
 // A name that clients ask for.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "core/model/api_kind.h"
 #include "core/route/learn.h"
 
 namespace infermesh::route {
@@ -79,8 +80,8 @@ InFlight InFlight::sent(LoadTable& load, prefix::PrefixIndex* index, const Decis
   self.trial_ = decision.trial;
   self.streamed_ = facts.stream;
   self.waiting_ = first_token_seen(facts);
-  self.measurable_ =
-      self.waiting_ && self.prompt_read_ && (note == nullptr || note->slot_seconds <= 0);
+  self.measurable_ = has_prompt(facts.api) && self.waiting_ && self.prompt_read_ &&
+                     (note == nullptr || note->slot_seconds <= 0);
   self.prefill_ahead_at_start_ = Tokens(cell.prefill_tokens_ahead.load(kRelaxed));
   self.streams_at_start_ = cell.streams.load(kRelaxed);
   const std::int32_t before = cell.in_flight.fetch_add(1, kRelaxed);

@@ -5,15 +5,20 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "core/model/api_kind.h"
 #include "core/route/learn.h"
 #include "data/exchange/upstream_head.h"
 #include "wire/engine/orca.h"
+#include "wire/http/percent.h"
+#include "wire/http/websocket.h"
 #include "wire/http/write.h"
+#include "wire/kserve/path.h"
 
 namespace infermesh::data {
 namespace {
 
 constexpr std::size_t kSendAtOnce = 128 << 10;  // of the body between looks at the other side
+constexpr std::uint32_t kPassesAtOnce = 8;
 
 }  // namespace
 
@@ -42,6 +47,7 @@ Attempt::~Attempt() {
 }
 
 std::optional<std::string_view> Attempt::name_to_restore() const {
+  if (is_kserve(exchange_.facts.api)) return std::nullopt;  // tensors are not read
   if (exchange_.model->served_name == exchange_.facts.model) return std::nullopt;
   if (exchange_.facts.api == Api::kStoredResponse) return std::nullopt;  // nobody named a model
   return exchange_.facts.model;
@@ -66,6 +72,11 @@ void Attempt::note_response(std::string_view id) {
   exchange_.parts.shard.homes.note(openai::session_key(id), endpoint_.id);
 }
 
+Duration Attempt::first_byte_timeout() const {
+  const PoolObject& spec = exchange_.pool->spec;
+  return is_media(exchange_.facts.api) ? spec.media_first_byte_timeout : spec.first_byte_timeout;
+}
+
 void Attempt::note_heard() {
   heard_at_ = exchange_.parts.shard.loop.now();
 }
@@ -86,7 +97,8 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::run() {
   outcome_.sent_at = shard.loop.now();
   in_flight_ = route::InFlight::sent(shard.loads, &shard.prefixes, decision_, exchange_.facts,
                                      outcome_.sent_at);
-  connection_ = shard.upstream.take(endpoint_);
+  // An upload that cannot be sent again is not risked on a connection that may be about to end.
+  if (!exchange_.body.may_outgrow()) connection_ = shard.upstream.take(endpoint_);
   while (true) {
     const bool reused = connection_ != nullptr;
     if (!reused) {
@@ -131,16 +143,19 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::connect() {
 }
 
 void Attempt::compose_head() {
+  const bool form = body_form(exchange_.facts.api) == BodyForm::kForm;
+  const bool rename = name_to_restore() || (form && exchange_.model_guessed);
   const openai::SplicePlan plan{
-      .model = name_to_restore() ? std::optional(exchange_.model->served_name) : std::nullopt,
+      .model = rename ? std::optional(exchange_.model->served_name) : std::nullopt,
       .usage = exchange_.parts.shard.settings.usage_ask &&
-               (exchange_.facts.api == Api::kChat || exchange_.facts.api == Api::kCompletions)};
+               (exchange_.facts.api == Api::kChat || exchange_.facts.api == Api::kCompletions),
+      .model_text = form ? openai::ModelText::kPlain : openai::ModelText::kJson};
   splicer_ = std::make_unique<openai::BodySplicer>(exchange_.reader, plan);
   const RequestBody& body = exchange_.body;
   std::optional<std::uint64_t> length;
   if (body.complete()) {
     if (const auto change = splicer_->length_change()) {
-      length = body.bytes().size() + static_cast<std::uint64_t>(*change);
+      length = body.received() + static_cast<std::uint64_t>(*change);
     }
   } else if (plan.changes_nothing() && body.announced() > 0) {
     length = body.announced();
@@ -149,7 +164,19 @@ void Attempt::compose_head() {
   UpstreamHead head;
   std::string own_path;
   head.path = path_at(endpoint_, exchange_.parts.path, own_path);
+  std::string renamed;
+  if (is_kserve(exchange_.facts.api) && exchange_.model->served_name != exchange_.facts.model) {
+    renamed = kserve::with_model(head.path, exchange_.model->served_name);
+    head.path = renamed;
+  }
   head.query = exchange_.parts.head.query;
+  if (exchange_.facts.api == Api::kRealtime) {
+    head.upgrade = http::kWebSocket;
+    if (name_to_restore()) {
+      renamed = http::with_query_value(head.query, "model", exchange_.model->served_name);
+      head.query = renamed;
+    }
+  }
   head.authority = endpoint_.authority;
   head.api_key = endpoint_.api_key;
   const std::string id = exchange_.parts.start.request_id + "." + std::to_string(number_);
@@ -171,7 +198,8 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::converse() {
   sent_all_ = false;
   heard_ = false;
   answer_text_.clear();
-  head_parser_.reset(http::ResponseTo::kOther);
+  const bool live = x.facts.api == Api::kRealtime;
+  head_parser_.reset(live ? http::ResponseTo::kUpgrade : http::ResponseTo::kOther);
   co_return co_await await_head();
 }
 
@@ -179,23 +207,23 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::converse() {
 Step<std::optional<AttemptFailure>> Attempt::send_some() {
   RequestBody& body = exchange_.body;
   // A slow engine slows the client: what it has not taken yet is not added to without bound.
-  if (!body.complete() && body.bytes().size() - pushed_ < kSendAtOnce && !out_->blocked()) {
+  if (!body.complete() && body.received() - pushed_ < kSendAtOnce && !out_->blocked()) {
     const auto pumped =
         body.pump(exchange_.parts.client, exchange_.parts.shard.scratch, kSendAtOnce);
     if (!pumped) return stop(pumped.error());
     if (*pumped == RequestBody::Step::kClientGone)
       return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
-    if (exchange_.reader.model_conflict()) {
+    if (exchange_.names_another_model()) {
       return stop({ErrorCode::kInvalidField, "The body names two different models.", "model"});
     }
   }
   if (out_->blocked() && connection_->stream.may_write()) out_->flush();
   while (!sent_all_ && !out_->blocked() && !out_->failed()) {
-    const std::string_view more = body.bytes().substr(pushed_, kSendAtOnce);
+    const std::string_view more = body.from(pushed_).substr(0, kSendAtOnce);
     pushed_ += more.size();
     std::vector<std::string_view> pieces;
     pieces.reserve(8);
-    const bool last = body.complete() && pushed_ == body.bytes().size();
+    const bool last = body.complete() && pushed_ == body.received();
     splicer_->push(more, pieces);
     std::size_t size = 0;
     for (const std::string_view piece : pieces) size += piece.size();
@@ -209,8 +237,9 @@ Step<std::optional<AttemptFailure>> Attempt::send_some() {
     if (!head_text_.empty()) pieces.insert(pieces.begin(), head_text_);
     out_->write(pieces);
     head_text_.clear();
+    body.sent(pushed_);
     sent_all_ = last;
-    if (!last && pushed_ == body.bytes().size()) break;  // the rest has not come yet
+    if (!last && pushed_ == body.received()) break;  // the rest has not come yet
   }
   return Failure{};
 }
@@ -219,20 +248,21 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
   Exchange& x = exchange_;
   Waiter& waiter = x.parts.waiter;
   port::Loop& loop = x.parts.shard.loop;
-  waiter.phase_deadline = loop.now() + x.pool->spec.first_byte_timeout;
+  waiter.phase_deadline = loop.now() + first_byte_timeout();
   bool watching = false;
+  std::uint32_t passes = 0;
   while (true) {
     const bool had_all = x.body.complete();
-    const std::size_t had = x.body.bytes().size();
+    const std::uint64_t had = x.body.received();
     auto sent = send_some();
     if (!sent || *sent) co_return sent;
     if (!x.body.complete()) {
-      if (!watching || x.body.bytes().size() > had) {
+      if (!watching || x.body.received() > had) {
         waiter.phase_deadline = loop.now() + x.parts.shard.settings.client_body_timeout;
       }
     } else if (!had_all) {
       x.refresh_facts();
-      waiter.phase_deadline = loop.now() + x.pool->spec.first_byte_timeout;
+      waiter.phase_deadline = loop.now() + first_byte_timeout();
     }
     waiter.watch_client = x.body.complete();
     if (!std::exchange(watching, true))
@@ -255,16 +285,19 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
       }
     }
     const bool sendable = !out_->blocked() && !out_->failed();
-    if (sendable && x.body.more_at_hand(x.parts.client)) continue;
+    if (sendable && x.body.more_at_hand(x.parts.client)) {
+      // Who sends fast must not keep the loop to itself.
+      if (++passes % kPassesAtOnce == 0) co_await loop.sleep_until(loop.now() + 1ns);
+      continue;
+    }
     // A failed write shows as an end of reading too; an engine that refuses early may still have
     // said why.
     const auto woken = co_await x.wait();
     if (!woken) co_return std::unexpected(woken.error());
     if (*woken == Wake::kPhaseDeadline) {
       if (!x.body.complete()) co_return stop(body_timeout());  // not the engine's fault
-      co_return fail_with(
-          OutcomeKind::kTimeout, ErrorCode::kFirstByteTimeout,
-          fmt::format("no answer within {}", human_duration(x.pool->spec.first_byte_timeout)));
+      co_return fail_with(OutcomeKind::kTimeout, ErrorCode::kFirstByteTimeout,
+                          fmt::format("no answer within {}", human_duration(first_byte_timeout())));
     }
   }
 }
@@ -293,6 +326,7 @@ std::optional<AttemptFailure> Attempt::read_answer_head() {
   }
   if (progress->state != http::HeadState::kDone) return std::nullopt;
   outcome_.status = static_cast<std::uint16_t>(head_parser_.head().status);
+  head_bytes_ = progress->consumed;
   note_load_report();
   // The head's views stay in answer_text_; the reader takes the body's beginning along.
   answer_ =
@@ -312,6 +346,7 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
   const bool is_stream =
       type.starts_with(is_ollama(x.facts.api) ? "application/x-ndjson" : "text/event-stream");
   if (status >= 400) co_return co_await read_refusal(*this);
+  if (x.facts.api == Api::kRealtime) co_return co_await relay_tunnel(*this);
   if (status >= 300) {
     co_return fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
                         fmt::format("answered {} instead of an inference result", status));

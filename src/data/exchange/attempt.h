@@ -32,11 +32,17 @@ class Attempt {
 
   // For the relays (relay_stream.cc, relay_plain.cc).
   Exchange& exchange() { return exchange_; }
+  const Exchange& exchange() const { return exchange_; }
   AnswerReader& answer() { return *answer_; }
   const http::ResponseHead& head() const { return head_parser_.head(); }
   bool usage_asked() const { return splicer_ && splicer_->usage_asked(); }
   // The client's name of the model, when the engine was told another.
   std::optional<std::string_view> name_to_restore() const;
+  std::string_view after_head() const {  // what came along with the answer's head
+    return std::string_view(answer_text_).substr(head_bytes_);
+  }
+  WatchedStream& engine_stream() { return connection_->stream; }
+  OutBuffer& engine_out() { return *out_; }
   void note_first_byte();
   void note_heard();  // bytes of the answer's body have come
   Instant silence_deadline() const;
@@ -55,6 +61,7 @@ class Attempt {
   Step<Failure> send_some();
   std::optional<AttemptFailure> read_answer_head();
   void compose_head();
+  Duration first_byte_timeout() const;
   void note_load_report();
   port::Task<Step<Failure>> relay();
 
@@ -66,11 +73,12 @@ class Attempt {
   UpstreamConnectionPtr connection_;
   std::unique_ptr<OutBuffer> out_;
   std::unique_ptr<openai::BodySplicer> splicer_;
-  std::size_t pushed_ = 0;  // of the kept body, into the splicer
+  std::uint64_t pushed_ = 0;  // of the body, into the splicer
   bool chunked_ = false;
   bool sent_all_ = false;
   std::string head_text_;    // request head not yet written
   std::string answer_text_;  // response bytes until the head is whole
+  std::size_t head_bytes_ = 0;
   http::ResponseHeadParser head_parser_;
   bool heard_ = false;  // a byte of the answer has come
   Instant heard_at_{};  // when the last of them came
@@ -92,6 +100,8 @@ struct RelayFault {
 // The relays. They end the reply, or answer a failure while nothing has been sent.
 port::Task<Step<std::optional<AttemptFailure>>> relay_stream(Attempt& attempt);
 port::Task<Step<std::optional<AttemptFailure>>> relay_plain(Attempt& attempt);
+// A live session, both ways.
+port::Task<Step<std::optional<AttemptFailure>>> relay_tunnel(Attempt& attempt);
 // An error status: reads what the engine says.
 port::Task<Step<std::optional<AttemptFailure>>> read_refusal(Attempt& attempt);
 

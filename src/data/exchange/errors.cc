@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "data/exchange/exchange.h"
+#include "wire/http/websocket.h"
 #include "wire/openai/error_body.h"
 
 namespace infermesh::data {
@@ -76,6 +77,10 @@ void reply_own_error(Exchange& exchange, const Error& error) {
   const auto made = openai::error_reply(openai::error_family(exchange.facts.api), error,
                                         exchange.parts.start.request_id);
   write_error(reply, made);
+  if (error.code == ErrorCode::kUpgradeRequired) {
+    reply.header("upgrade", http::kWebSocket);
+    reply.header("sec-websocket-version", "13");
+  }
   exchange.stamp_decision_headers();
   reply.finish(made.body);
   exchange.parts.shard.meter.refused(error.code);

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "core/health/retry.h"
+#include "core/model/api_kind.h"
 #include "core/route/pipeline.h"
 #include "data/exchange/attempt.h"
 #include "data/exchange/errors.h"
@@ -18,19 +19,19 @@ namespace {
 constexpr std::string_view kPing = ": ping\n\n";
 constexpr std::string_view kAnthropicPing = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 
-openai::FactsOptions facts_options(const Shard& shard) {
-  openai::FactsOptions options;
-  options.block_bytes = shard.settings.prefix_block_bytes;
-  options.session_body_keys = shard.session_body_keys;
-  return options;
+RequestBody::Limits body_limits(const config::Settings& settings, Api api) {
+  const BodyForm form = body_form(api);
+  if (form != BodyForm::kForm && form != BodyForm::kTensor) return {settings.body_bytes_max};
+  return {settings.upload_bytes_max, settings.replay_bytes_max};
 }
 
 }  // namespace
 
 Exchange::Exchange(const ExchangeParts& given)
     : parts(given),
-      reader(given.api, facts_options(given.shard)),
-      body(given.head, reader, given.shard.settings.body_bytes_max),
+      request_reader(given),
+      reader(request_reader.body()),
+      body(given.head, reader, body_limits(given.shard.settings, given.api)),
       view(given.shard.view) {
   facts.api = parts.api;
   record.request_id = parts.start.request_id;
@@ -168,6 +169,7 @@ std::optional<Duration> Exchange::retry_delay(const Outcome& outcome,
       .outcome = outcome,
       .attempts = static_cast<std::uint32_t>(record.attempts.size()),
       .attempts_max = pool->spec.attempts_max,
+      .body_held = body.whole(),
       .now = shard.loop.now(),
       .deadline = parts.waiter.total_deadline,
       .elsewhere = elsewhere ? health::Elsewhere::kAvailable : health::Elsewhere::kNone};
@@ -354,7 +356,7 @@ RequestSummary Exchange::summary() const {
           .model_name = facts.model,
           .engine = last_engine,
           .reason = last_reason,
-          .bytes_in = body.bytes().size(),
+          .bytes_in = body.received() + passed_in,
           .bytes_out = parts.reply.body_bytes(),
           .intake_time = intake_time,
           .prompt_tokens = prompt_tokens,

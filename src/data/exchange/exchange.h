@@ -8,7 +8,6 @@
 // there, for every step.
 #pragma once
 
-#include <expected>
 #include <optional>
 #include <string>
 
@@ -17,38 +16,11 @@
 #include "data/exchange/head_facts.h"
 #include "data/exchange/request.h"
 #include "data/exchange/request_body.h"
+#include "data/exchange/request_reader.h"
 #include "data/exchange/request_trace.h"
-#include "wire/openai/error_body.h"
-#include "wire/openai/facts.h"
+#include "data/exchange/step.h"
 
 namespace infermesh::data {
-
-// Why an exchange cannot go on.
-struct Stop {
-  enum class Kind : std::uint8_t { kError, kClientGone, kStopped };
-  Kind kind = Kind::kError;
-  Error error = {};
-  std::optional<openai::UpstreamError> said =
-      std::nullopt;  // the engine's own error, when it sent one in its stream
-};
-template <typename T = void>
-using Step = std::expected<T, Stop>;
-
-inline std::unexpected<Stop> stop(Error error) {
-  return std::unexpected(Stop{Stop::Kind::kError, std::move(error), std::nullopt});
-}
-
-// What an engine said instead of an answer, in a form that the client understands.
-struct UpstreamRefusal {
-  openai::UpstreamError error;
-  std::string retry_after, retry_after_ms, should_retry;  // the engine's own advice, passed on
-};
-
-// How an attempt ended that has sent nothing to the client.
-struct AttemptFailure {
-  Error error;
-  std::optional<UpstreamRefusal> refusal;  // when the engine answered with an error status
-};
 
 class Exchange {
  public:
@@ -69,12 +41,14 @@ class Exchange {
   void note_client_write();  // the next keep-alive is counted from here
   // What the rest of an early-decided body has added: whether it asks for a stream, and for usage.
   void refresh_facts();
-  void note_content();  // an event with a part of the answer has come
+  void note_content();               // an event with a part of the answer has come
+  bool names_another_model() const;  // than the one that it was routed to
   void stamp_decision_headers();
   void note_names(const Decision& decision);  // of the engines it speaks of, for explain
 
   ExchangeParts parts;
-  openai::FactsReader reader;
+  RequestReader request_reader;
+  openai::BodyReader& reader;
   RequestBody body;
   RequestFacts facts;
   MeshViewPtr view;
@@ -82,6 +56,8 @@ class Exchange {
   const Pool* pool = nullptr;
   DecisionRecord record;
   std::optional<RequestTrace> trace;  // when spans are exported
+  std::uint64_t passed_in = 0;        // bytes of a live session, from the client
+  bool model_guessed = false;         // the request has not named one so far
   bool in_stream = false;             // the client has been promised an event stream
   std::string last_engine, last_reason;
   // Totals of the answer.
@@ -95,6 +71,8 @@ class Exchange {
   port::Task<Step<>> serve();
   port::Task<Step<>> intake();
   Step<> check_head();
+  Step<> check_type() const;
+  Error no_model_named() const;
   Step<> resolve(), resolve_model(), resolve_stored(), pin_to_state();
   bool may_decide() const;
   port::Task<Step<>> run_attempts();

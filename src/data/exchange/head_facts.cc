@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "base/text.h"
-#include "wire/openai/facts.h"
+#include "wire/openai/facts_options.h"
 
 namespace infermesh::data {
 namespace {
@@ -63,14 +63,14 @@ Result<HeadFacts> read_head_facts(const http::Headers& headers, Instant received
 }
 
 std::uint64_t session_of(const http::Headers& headers, const RoutingPolicyObject& policy,
-                         const openai::FactsReader& body) {
+                         const openai::BodyReader& body) {
   const auto key = http::find(headers, policy.session_header);
   if (key && !key->empty()) return openai::session_key(*key);
   return policy.session_body_key.empty() ? 0 : body.body_session(policy.session_body_key);
 }
 
 bool knows_enough(const http::Headers& headers, const RoutingPolicyObject& policy,
-                  const openai::FactsReader& body, std::uint64_t most) {
+                  const openai::BodyReader& body, std::uint64_t most) {
   switch (policy.policy) {
     case PolicyKind::kExpectedLatency:
     case PolicyKind::kPrefixAffinity:

@@ -9,7 +9,7 @@
 #include "core/model/objects.h"
 #include "core/model/request_facts.h"
 #include "wire/http/head.h"
-#include "wire/openai/facts.h"
+#include "wire/openai/body_reader.h"
 
 namespace infermesh::data {
 
@@ -24,10 +24,10 @@ Result<HeadFacts> read_head_facts(const http::Headers& headers, Instant received
 // The session key that the policy's header gives, or its field of the body as far as that has been
 // read; 0: none.
 std::uint64_t session_of(const http::Headers& headers, const RoutingPolicyObject& policy,
-                         const openai::FactsReader& body);
+                         const openai::BodyReader& body);
 
 // All that the policy looks at has arrived: the session's key, or up to `most` bytes of the prompt.
 bool knows_enough(const http::Headers& headers, const RoutingPolicyObject& policy,
-                  const openai::FactsReader& body, std::uint64_t most);
+                  const openai::BodyReader& body, std::uint64_t most);
 
 }  // namespace infermesh::data

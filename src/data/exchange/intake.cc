@@ -6,10 +6,13 @@
 #include <utility>
 
 #include "base/text.h"
+#include "core/model/api_kind.h"
 #include "core/route/pipeline.h"
 #include "data/exchange/errors.h"
 #include "data/exchange/exchange.h"
 #include "data/exchange/head_facts.h"
+#include "wire/http/multipart.h"
+#include "wire/http/websocket.h"
 #include "wire/http/write.h"
 
 namespace infermesh::data {
@@ -17,8 +20,8 @@ namespace {
 
 constexpr std::size_t kIntakeAtOnce = 256 << 10;  // of the body between looks at what is known
 
-// What a body may call itself. curl -d says form-urlencoded whatever the data is, so that is let
-// through as JSON.
+// What a JSON body may call itself. curl -d says form-urlencoded whatever the data is, so that is
+// let through as JSON.
 bool is_json_type(std::string_view type) {
   const std::string name = lower(trim(type.substr(0, type.find(';'))));
   return name.empty() || name == "application/json" || name.ends_with("+json") ||
@@ -47,23 +50,55 @@ std::optional<EndpointId> home_of(const Shard& shard, const MeshView& view, cons
   return there ? home : std::nullopt;
 }
 
+// Where a route can do without a name: the one model whose engines serve it.
+const Model* only_model(const MeshView& view, Api api) {
+  const bool optional = api == Api::kTokenize || api == Api::kDetokenize || is_media(api);
+  if (!optional) return nullptr;
+  const Model* only = nullptr;
+  for (const Model& model : view.models) {
+    const bool served = std::ranges::any_of(model.endpoints, [&](EndpointId id) {
+      const Endpoint* endpoint = view.endpoint(id);
+      return endpoint != nullptr && endpoint->apis.contains(api);
+    });
+    if (!served) continue;
+    if (only != nullptr) return nullptr;
+    only = &model;
+  }
+  return only;
+}
+
 }  // namespace
 
-Step<> Exchange::check_head() {
+Step<> Exchange::check_type() const {
   const auto type = http::find(parts.head.headers, "content-type");
-  if (type && !is_json_type(*type)) {
-    return stop(
-        {ErrorCode::kUnsupportedMediaType,
-         fmt::format("The body is announced as {}; this route takes application/json.", *type),
-         {}});
+  const auto refuse = [&](std::string_view wanted) {
+    return stop({ErrorCode::kUnsupportedMediaType,
+                 fmt::format("The body is announced as {}; this route takes {}.",
+                             type.value_or("nothing"), wanted),
+                 {}});
+  };
+  const BodyForm form = body_form(parts.api);
+  if (form == BodyForm::kJson && type && !is_json_type(*type)) return refuse("application/json");
+  if (form == BodyForm::kForm && !http::form_boundary(type.value_or(""))) {
+    return refuse("multipart/form-data with a boundary");
+  }
+  return {};
+}
+
+Step<> Exchange::check_head() {
+  if (auto typed = check_type(); !typed) return typed;
+  if (parts.api == Api::kRealtime) {
+    if (auto asked = http::check_websocket(parts.head); !asked) return stop(asked.error());
   }
   // A deadline of the client's is known from here on, and a wrong one is not worth a body.
   auto read = read_head_facts(parts.head.headers, parts.start.received);
   if (!read) return stop(std::move(read).error());
   head_facts_ = *read;
-  parts.waiter.total_deadline =
-      std::min(head_facts_.deadline, parts.start.received + parts.shard.settings.total_timeout);
-  const bool welcome = body.announced() <= parts.shard.settings.body_bytes_max;
+  const config::Settings& settings = parts.shard.settings;
+  const Duration longest =
+      is_media(parts.api) ? settings.media_total_timeout : settings.total_timeout;
+  parts.waiter.total_deadline = std::min(head_facts_.deadline, parts.start.received + longest);
+  const bool welcome = body.welcome();
   if (parts.head.expect_continue && !body.complete() && welcome) {
     parts.client.out.write(http::kContinue);
   }
@@ -72,13 +107,14 @@ Step<> Exchange::check_head() {
 
 // Enough to decide, or to refuse: a model that is not served needs no more of its body.
 bool Exchange::may_decide() const {
-  if (body.complete()) return true;
+  if (body.complete() || body.full()) return true;
   if (!reader.model_known()) return false;
   const Model* named = parts.shard.view->find_model(reader.model());
   if (named == nullptr) return true;
   if (parts.api == Api::kResponses) return false;  // what it refers to may stand at the end
   const RoutingPolicyObject& policy = route::policy_for(*parts.shard.view, *named);
-  return knows_enough(parts.head.headers, policy, reader, parts.shard.settings.prompt_bytes_wanted);
+  return reader.settled() ||
+         knows_enough(parts.head.headers, policy, reader, parts.shard.settings.prompt_bytes_wanted);
 }
 
 port::Task<Step<>> Exchange::intake() {
@@ -109,13 +145,34 @@ port::Task<Step<>> Exchange::intake() {
   co_return Step<>{};
 }
 
+Error Exchange::no_model_named() const {
+  std::string detail = "The body has no \"model\".";
+  if (facts.api == Api::kRealtime) {
+    detail = "The target has no model: connect to /v1/realtime?model=NAME.";
+  } else if (body_form(facts.api) == BodyForm::kForm) {
+    detail = body.complete() ? "The form has no part named model."
+                             : fmt::format(
+                                   "The first {} of the form have no part named model: put it "
+                                   "before the file, or name it in the header x-infermesh-model.",
+                                   format_size(parts.shard.settings.replay_bytes_max));
+  }
+  return {ErrorCode::kMissingRequiredParameter, std::move(detail), "model"};
+}
+
+// A form may name its model after it was routed without.
+bool Exchange::names_another_model() const {
+  if (reader.model_conflict()) return true;
+  if (!model_guessed || !reader.model_known()) return false;
+  const Model* named = view->find_model(reader.model());
+  return named == nullptr || named->name != model->name;
+}
+
 Step<> Exchange::resolve_model() {
   if (facts.model.empty()) {
-    const bool names_optional = facts.api == Api::kTokenize || facts.api == Api::kDetokenize;
-    if (!names_optional || view->models.size() != 1) {
-      return stop({ErrorCode::kMissingRequiredParameter, "The body has no \"model\".", "model"});
-    }
-    facts.model = view->models.front().name;
+    const Model* only = only_model(*view, facts.api);
+    if (only == nullptr) return stop(no_model_named());
+    facts.model = only->name;
+    model_guessed = true;
   }
   model = view->find_model(facts.model);
   if (model == nullptr) return stop(unknown_model(*view, facts.model));
@@ -160,8 +217,9 @@ Step<> Exchange::resolve() {
   auto blocks = std::exchange(facts.blocks, {});
   record.facts = facts;  // but for the blocks, which explain nothing
   facts.blocks = std::move(blocks);
-  parts.waiter.total_deadline =
-      std::min(facts.deadline, parts.start.received + pool->spec.total_timeout);
+  const Duration limit =
+      is_media(facts.api) ? pool->spec.media_total_timeout : pool->spec.total_timeout;
+  parts.waiter.total_deadline = std::min(facts.deadline, parts.start.received + limit);
   await_first_event();
   return {};
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "core/model/api_kind.h"
 #include "data/exchange/attempt.h"
 #include "data/exchange/upstream_head.h"
 #include "wire/openai/answer.h"
@@ -25,14 +26,22 @@ port::Task<Step<std::optional<std::string>>> await_more(Attempt& attempt) {
   co_return fmt::format("nothing came for {}", human_duration(attempt.between_bytes()));
 }
 
+// Tensors tell nothing of tokens; sound and pictures are no JSON.
+bool reads(const Attempt& attempt) {
+  const Api api = attempt.exchange().facts.api;
+  if (is_kserve(api)) return false;
+  const auto type = http::find(attempt.head().headers, "content-type").value_or("");
+  return !is_media(api) || lower(type).starts_with("application/json");
+}
+
 void begin_reply(Attempt& attempt) {
   Exchange& x = attempt.exchange();
   const http::ResponseHead& head = attempt.head();
   x.parts.waiter.keepalive_due = kNever;  // an answer that is no stream cannot carry keep-alives
   std::optional<std::uint64_t> length;
   if (head.framing == http::BodyFraming::kNone) length = 0;
-  if (head.framing == http::BodyFraming::kLength && !attempt.name_to_restore())
-    length = head.content_length;
+  const bool renamed = attempt.name_to_restore() && reads(attempt);
+  if (head.framing == http::BodyFraming::kLength && !renamed) length = head.content_length;
   x.parts.reply.begin(head.status, length);
   for (const http::Header& header : head.headers) {
     if (is_response_header_passed(head, header.name))
@@ -54,12 +63,12 @@ AttemptFailure no_stream(Attempt& attempt) {
                            "answered without a stream where one was asked for");
 }
 
-// One JSON answer on its way through.
+// One answer on its way through.
 class PlainRelay {
  public:
   explicit PlainRelay(Attempt& attempt)
-      : attempt_(attempt), x_(attempt.exchange()), reader_(x_.facts.api) {
-    if (const auto name = attempt.name_to_restore()) {
+      : attempt_(attempt), x_(attempt.exchange()), reader_(x_.facts.api), read_(reads(attempt)) {
+    if (const auto name = attempt.name_to_restore(); name && read_) {
       renamer_.emplace(reader_, openai::SplicePlan{.model = std::string(*name), .usage = false});
     }
   }
@@ -102,7 +111,7 @@ class PlainRelay {
   void pass_on(std::string_view payload) {
     attempt_.note_first_byte();
     if (!x_.parts.reply.begun()) begin_reply(attempt_);
-    reader_.feed(payload);
+    if (read_) reader_.feed(payload);
     if (!renamer_) return x_.parts.reply.body(payload);
     std::vector<std::string_view> pieces;
     renamer_->push(payload, pieces);
@@ -140,6 +149,7 @@ class PlainRelay {
   Attempt& attempt_;
   Exchange& x_;
   openai::ResponseReader reader_;
+  bool read_;  // the answer is looked into
   std::optional<openai::BodySplicer> renamer_;
 };
 
@@ -150,8 +160,9 @@ port::Task<Step<Failure>> relay_plain(Attempt& attempt) {
   const std::string type = lower(http::find(attempt.head().headers, "content-type").value_or(""));
   if (x.in_stream) co_return no_stream(attempt);
   // TorchServe and small servers leave the type out; anything else that is named is not what was
-  // asked for.
-  if (!type.empty() && !type.starts_with("application/json")) {
+  // asked for, unless it is sound, a picture or tensors.
+  const bool any = is_media(x.facts.api) || is_kserve(x.facts.api);
+  if (!any && !type.empty() && !type.starts_with("application/json")) {
     co_return attempt.fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
                                 fmt::format("answered with {} instead of JSON", type));
   }

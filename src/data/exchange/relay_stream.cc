@@ -57,6 +57,11 @@ class StreamRelay {
           break;
         }
         case AnswerReader::State::kEnd:
+          if (inspector_.ends_with_body()) {
+            finish();
+            co_return Failure{};
+          }
+          [[fallthrough]];
         case AnswerReader::State::kTruncated:
           co_return give_up({OutcomeKind::kTruncated, ErrorCode::kStreamTruncated,
                              "the stream ended without its last event"});
@@ -184,6 +189,15 @@ class StreamRelay {
       if (!woken || *woken == Wake::kPhaseDeadline) break;
     }
     co_return Failure{};
+  }
+
+  // The body has ended where the stream may.
+  void finish() {
+    note_usage();
+    attempt_.end_ok();
+    attempt_.note_first_byte();
+    x_.begin_stream();
+    x_.parts.reply.finish();
   }
 
   void note_usage() {

@@ -17,6 +17,12 @@ struct RequestStart {
   std::string request_id;
 };
 
+// What the request's target says, where the body does not.
+struct NamedByTarget {
+  std::string_view model = {};  // decoded; empty: the body names it
+  bool stream = false;
+};
+
 struct ExchangeParts {
   Shard& shard;
   ClientSide& client;
@@ -27,6 +33,7 @@ struct ExchangeParts {
   std::string_view path;  // as engines know it
   const RequestStart& start;
   std::string_view response_id = {};  // of Api::kStoredResponse
+  NamedByTarget named = {};
 };
 
 }  // namespace infermesh::data

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "wire/engine/orca.h"
+#include "wire/http/websocket.h"
 #include "wire/http/write.h"
 
 namespace infermesh::data {
@@ -36,13 +37,19 @@ bool may_be_listed(const http::Headers& headers) {
   return http::find(headers, "connection").has_value();
 }
 
+// Browsers cannot set headers, so they send their keys as protocols.
+void append_protocols(std::string& out, std::string_view offered) {
+  const std::string protocols = http::public_protocols(offered);
+  if (!protocols.empty()) http::append_header(out, "sec-websocket-protocol", protocols);
+}
+
 }  // namespace
 
 std::string make_upstream_head(const http::RequestHead& client, const UpstreamHead& head) {
   std::string out;
   out.reserve(512);
   std::string target(head.path);
-  if (!client.query.empty()) target.append("?").append(client.query);
+  if (!head.query.empty()) target.append("?").append(head.query);
   http::append_request_line(out, client.method, target);
   http::append_header(out, "host", head.authority);
   const bool listed = may_be_listed(client.headers);
@@ -51,6 +58,10 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
       continue;
     if (!head.traceparent.empty() && http::is_named(header.name, "traceparent")) continue;
     if (listed && http::connection_lists(client.headers, header.name)) continue;
+    if (http::is_named(header.name, "sec-websocket-protocol")) {
+      append_protocols(out, header.value);
+      continue;
+    }
     http::append_header(out, header.name, header.value);
   }
   http::append_header(out, "accept-encoding", "identity");
@@ -60,7 +71,12 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
     http::append_header(out, "authorization", fmt::format("Bearer {}", head.api_key));
   if (!head.load_format.empty())
     http::append_header(out, engines::kOrcaRequestHeader, head.load_format);
-  if (head.content_length) {
+  if (!head.upgrade.empty()) {
+    http::append_header(out, "connection", "Upgrade");
+    http::append_header(out, "upgrade", head.upgrade);
+  } else if (client.method == "GET") {
+    // It has no body, and says nothing of one.
+  } else if (head.content_length) {
     http::append_content_length(out, *head.content_length);
   } else {
     http::append_chunked(out);

@@ -20,6 +20,7 @@ struct UpstreamHead {
   std::string_view request_id;        // of this attempt
   std::string_view traceparent = {};  // in place of the client's; empty: the client's passes
   std::optional<std::uint64_t> content_length;  // absent: chunked
+  std::string_view upgrade = {};                // protocol asked for; empty: none
   std::string_view load_format;                 // of the load report asked for; empty: none is
 };
 

@@ -43,6 +43,21 @@ TEST(UpstreamHead, BringsTheEnginesOwnKeyAndChunksWhatHasNoLength) {
   EXPECT_NE(text.find("transfer-encoding: chunked\r\n"), std::string::npos);
 }
 
+TEST(UpstreamHead, ARequestForAWebSocketAsksForItAnewWithoutItsKeys) {
+  UpstreamHead head;
+  head.path = "/v1/realtime";
+  head.authority = "e:1";
+  head.request_id = "r.1";
+  head.upgrade = "websocket";
+  const auto client = head_of(
+      "GET /v1/realtime HTTP/1.1\r\nhost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Key: k\r\nSec-WebSocket-Protocol: openai-insecure-api-key.s\r\n\r\n");
+  EXPECT_EQ(make_upstream_head(client, head),
+            "GET /v1/realtime HTTP/1.1\r\nhost: e:1\r\nSec-WebSocket-Key: k\r\n"
+            "accept-encoding: identity\r\nx-request-id: r.1\r\nconnection: Upgrade\r\n"
+            "upgrade: websocket\r\n\r\n");
+}
+
 TEST(UpstreamHead, ReturnsWhatIsNotOfTheConnectionOrOurs) {
   http::ResponseHead head;
   head.headers = {{"Connection", "x-hop"}};

@@ -4,12 +4,14 @@
 
 #include "data/exchange/errors.h"
 #include "data/exchange/exchange.h"
+#include "data/server/kserve_replies.h"
 #include "data/server/own_replies.h"
 #include "data/server/request_id.h"
 #include "data/server/route_table.h"
 #include "data/stream/reply.h"
 #include "data/stream/waiter.h"
 #include "wire/http/head.h"
+#include "wire/http/percent.h"
 
 namespace infermesh::data {
 
@@ -59,6 +61,9 @@ class Connection {
   port::Task<bool> read_head();
   port::Task<bool> serve_request();
   port::Task<void> answer(const http::RequestHead& head, Reply& reply, const RequestStart& start);
+  port::Task<void> answer_kserve(const http::RequestHead& head, Reply& reply,
+                                 const RouteMatch& match, const RequestStart& start);
+  port::Task<std::optional<std::string>> small_body(const http::RequestHead& head);
   port::Task<void> refuse(const Error& error);
   struct Asked {
     std::string_view method, path, api, error;
@@ -165,8 +170,18 @@ port::Task<void> Connection::answer(const http::RequestHead& head, Reply& reply,
                                     const RequestStart& start) {
   const RouteMatch match = find_route(head.method, head.path);
   if (match.status == RouteStatus::kFound && match.route->action == Action::kInference) {
-    co_await run_exchange(
-        {shard_, client_, waiter_, reply, head, match.route->api, match.route->path, start});
+    std::string model = match.model;
+    if (match.route->api == Api::kRealtime) {
+      model = http::percent_decoded(http::query_value(head.query, "model").value_or(""));
+    }
+    const NamedByTarget named{model, match.stream};
+    const ExchangeParts parts{shard_,           client_,    waiter_, reply, head,
+                              match.route->api, match.path, start,   {},    named};
+    co_await run_exchange(parts);
+    co_return;
+  }
+  if (match.status == RouteStatus::kFound && match.route->action == Action::kKserve) {
+    co_await answer_kserve(head, reply, match, start);
     co_return;
   }
   if (match.status == RouteStatus::kFound && match.route->action == Action::kStored) {
@@ -184,6 +199,36 @@ port::Task<void> Connection::answer(const http::RequestHead& head, Reply& reply,
                                      ? reply_itself(shard_, reply, *match.route, match.rest, start)
                                      : reply_unrouted(shard_, reply, head, match, start);
   note(reply, start, {head.method, head.path, found ? "models" : "unknown", error});
+}
+
+port::Task<void> Connection::answer_kserve(const http::RequestHead& head, Reply& reply,
+                                           const RouteMatch& match, const RequestStart& start) {
+  const auto body = co_await small_body(head);
+  if (!body) reply.close_after();
+  const std::string_view error =
+      reply_kserve(shard_, reply, match, body ? *body : std::string_view(), start);
+  note(reply, start, {head.method, head.path, "kserve", error});
+}
+
+// A body of a few bytes, whole; nothing when it is not that.
+port::Task<std::optional<std::string>> Connection::small_body(const http::RequestHead& head) {
+  http::BodyDecoder decoder(head);
+  std::string body;
+  waiter_.phase_deadline = shard_.loop.now() + shard_.settings.client_body_timeout;
+  while (!decoder.done()) {
+    const http::BodyPiece piece = decoder.decode(client_.input);
+    if (body.size() + piece.payload.size() > kIndexBodyMax) co_return std::nullopt;
+    body.append(piece.payload);
+    client_.input.erase(0, piece.consumed);
+    if (piece.state == http::BodyState::kError) co_return std::nullopt;
+    if (decoder.done() || !client_.input.empty()) continue;
+    const auto read = client_.read_more(shard_.scratch);
+    if (read == ClientSide::Read::kGone) co_return std::nullopt;
+    if (read == ClientSide::Read::kSome) continue;
+    const Wake woken = co_await waiter_.wait();
+    if (woken != Wake::kProgress) co_return std::nullopt;
+  }
+  co_return body;
 }
 
 // For metrics and the access log, when no exchange does it.

@@ -6,6 +6,7 @@
 
 #include "data/exchange/errors.h"
 #include "data/server/ollama_replies.h"
+#include "wire/http/percent.h"
 
 namespace infermesh::data {
 namespace {
@@ -35,23 +36,6 @@ json::object describe(const Model& model) {
   return out;
 }
 
-std::string unescape_percent(std::string_view text) {
-  const auto hex = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escape =
-        text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0;
-    out += escape ? static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2])) : text[i];
-    if (escape) i += 2;
-  }
-  return out;
-}
-
 std::string list_models(const MeshView& view) {
   json::array data;
   for (const Model& model : view.models) {
@@ -63,7 +47,7 @@ std::string list_models(const MeshView& view) {
 Result<std::string> body_of(const MeshView& view, const Route& route, std::string_view id) {
   switch (route.action) {
     case Action::kModelGet: {
-      const std::string name = unescape_percent(id);
+      const std::string name = http::percent_decoded(id);
       const Model* model = view.find_model(name);
       if (model == nullptr) return std::unexpected(unknown_model(view, name));
       json::object out = describe(*model);
@@ -88,6 +72,7 @@ Result<std::string> body_of(const MeshView& view, const Route& route, std::strin
 std::optional<Api> api_near(std::string_view path) {
   if (path.contains("/messages")) return Api::kMessages;
   if (path.starts_with("/api/")) return Api::kOllamaShow;
+  if (path.starts_with("/v2/")) return Api::kModelInfo;
   return std::nullopt;
 }
 

@@ -42,8 +42,9 @@ TEST(Refusal, ARouteThatNoEngineOfTheModelServesIsToldSo) {
   mesh.publish();
   const TestAnswer answer = mesh.ask(chat(kPlainBody));
   expect_error(answer, 400, "api_not_served");
-  EXPECT_TRUE(answer.has("No engine of 'm' serves this route: e0 (infinity) serves embeddings, "
-                         "rerank, e1 (own-server) serves no route of this router."))
+  EXPECT_TRUE(
+      answer.has("No engine of 'm' serves this route: e0 (infinity) serves embeddings, "
+                 "rerank, e1 (own-server) serves no route of this router."))
       << answer.body;
   EXPECT_EQ(answer.header("x-should-retry"), "false");
 }
@@ -75,9 +76,9 @@ TEST(Refusal, WhatStandsInARefusedBodyIsNotARequest) {
 
 TEST(Refusal, AnUnknownPathHasItsOwnError) {
   TestMesh mesh;
-  const TestAnswer answer = mesh.ask("GET /v2/nothing HTTP/1.1\r\nhost: x\r\n\r\n");
+  const TestAnswer answer = mesh.ask("GET /v3/nothing HTTP/1.1\r\nhost: x\r\n\r\n");
   expect_error(answer, 404, "unknown_path");
-  EXPECT_TRUE(answer.has("/v2/nothing"));
+  EXPECT_TRUE(answer.has("/v3/nothing"));
 }
 
 TEST(Refusal, AWrongMethodIsToldTheRightOne) {

@@ -38,9 +38,30 @@ constexpr std::array kRoutes{
     Route{"POST", "/api/copy", Action::kOllamaManage, Api::kOllamaShow},
     Route{"DELETE", "/api/delete", Action::kOllamaManage, Api::kOllamaShow},
     Route{"POST", "/api/blobs/", Action::kOllamaManage, Api::kOllamaShow},
+    Route{"POST", "/v1/audio/transcriptions", Action::kInference, Api::kTranscriptions},
+    Route{"POST", "/v1/audio/translations", Action::kInference, Api::kTranslations},
+    Route{"POST", "/v1/audio/speech", Action::kInference, Api::kSpeech},
+    Route{"POST", "/v1/images/generations", Action::kInference, Api::kImages},
+    Route{"POST", "/v1/images/edits", Action::kInference, Api::kImageEdits},
+    Route{"POST", "/v1/images/variations", Action::kInference, Api::kImageEdits},
+    Route{"GET", "/v1/realtime", Action::kInference, Api::kRealtime},
     Route{"GET", "/v1/models", Action::kModelList, Api::kChat},
     Route{"GET", "/v1/models/", Action::kModelGet, Api::kChat},
 };
+
+using kserve::Call;
+constexpr std::array<std::pair<Call, Route>, 9> kKserveRoutes{{
+    {Call::kServerMetadata, {"GET", "/v2", Action::kKserve, Api::kModelInfo}},
+    {Call::kLive, {"GET", "/v2/health/live", Action::kKserve, Api::kModelInfo}},
+    {Call::kReady, {"GET", "/v2/health/ready", Action::kKserve, Api::kModelInfo}},
+    {Call::kIndex, {"POST", "/v2/repository/index", Action::kKserve, Api::kModelInfo}},
+    {Call::kInfer, {"POST", "/v2/models/", Action::kInference, Api::kInfer}},
+    {Call::kInferStream, {"POST", "/v2/models/", Action::kInference, Api::kInfer}},
+    {Call::kGenerate, {"POST", "/v2/models/", Action::kInference, Api::kGenerate}},
+    {Call::kGenerateStream, {"POST", "/v2/models/", Action::kInference, Api::kGenerate}},
+    {Call::kModelInfo, {"GET", "/v2/models/", Action::kInference, Api::kModelInfo}},
+}};
+constexpr Route kServerOnly{"", "/v2/", Action::kKserve, Api::kModelInfo};
 
 constexpr std::array<std::string_view, 2> kVendorBases{"/openai", "/anthropic"};
 
@@ -68,11 +89,41 @@ RouteMatch look_up(std::string_view method, std::string_view path) {
   for (const Route& route : kRoutes) {
     std::string_view rest;
     if (!matches(route, path, rest)) continue;
-    if (route.method == method) return {RouteStatus::kFound, &route, rest, {}};
+    if (route.method == method) {
+      match.status = RouteStatus::kFound;
+      match.route = &route;
+      match.path = route.path;
+      match.rest = rest;
+      match.allow.clear();
+      return match;
+    }
     match.status = RouteStatus::kWrongMethod;
     if (!match.allow.empty()) match.allow += ", ";
     match.allow += route.method;
   }
+  return match;
+}
+
+RouteMatch look_up_kserve(std::string_view method, std::string_view path, kserve::Target target) {
+  RouteMatch match;
+  match.model = std::move(target.model);
+  match.path = path;
+  match.kserve = target.call;
+  match.stream =
+      target.call == kserve::Call::kInferStream || target.call == kserve::Call::kGenerateStream;
+  if (target.call == kserve::Call::kServerOnly) {
+    match.route = &kServerOnly;
+    match.status = RouteStatus::kFound;
+    return match;
+  }
+  for (const auto& [call, route] : kKserveRoutes) {
+    if (call == target.call) match.route = &route;
+  }
+  match.status = RouteStatus::kFound;
+  if (match.route->method == method) return match;
+  match.status = RouteStatus::kWrongMethod;
+  match.allow = match.route->method;
+  match.route = nullptr;
   return match;
 }
 
@@ -86,6 +137,11 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
   for (const std::string_view base : kVendorBases) {
     if (path.starts_with(base) && path.substr(base.size()).starts_with("/v1/")) {
       return look_up(method, path.substr(base.size()));
+    }
+  }
+  if (path.starts_with("/v2")) {
+    if (auto target = kserve::parse_path(path)) {
+      return look_up_kserve(method, path, std::move(*target));
     }
   }
   RouteMatch match = look_up(method, path);

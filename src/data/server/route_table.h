@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/model/api.h"
+#include "wire/kserve/path.h"
 
 namespace infermesh::data {
 
@@ -18,6 +19,7 @@ enum class Action : std::uint8_t {
   kOllamaTags,
   kOllamaVersion,
   kOllamaManage,  // refused: it changes what one engine has on its disk
+  kKserve,        // a call of KServe v2 that needs no engine (kserve_replies.h)
 };
 
 struct Route {
@@ -37,13 +39,16 @@ enum class RouteStatus : std::uint8_t { kFound, kUnknownPath, kWrongMethod };
 struct RouteMatch {
   RouteStatus status = RouteStatus::kUnknownPath;
   const Route* route = nullptr;
-  std::string_view
-      rest;  // of a trailing-slash path: the model's name, still percent-encoded, or the id
-  std::string allow;  // the methods that the path has, for kWrongMethod
+  std::string_view path;  // as engines know it
+  std::string_view rest;  // of a trailing-slash path: the model (encoded) or the id
+  std::string allow;      // the methods that the path has, for kWrongMethod
+  std::string model;      // that the path names; empty: none
+  bool stream = false;    // the path is that of a stream
+  kserve::Call kserve = kserve::Call::kServerMetadata;  // of kKserve
 };
 
 // `path` is the request target without its query. The bases /v1, /openai/v1, /anthropic/v1 and none
-// are the same.
+// are the same; KServe's paths have no base.
 RouteMatch find_route(std::string_view method, std::string_view path);
 
 }  // namespace infermesh::data

@@ -10,12 +10,12 @@ TEST(RouteTable, EveryInferenceRouteIsAPostWithItsApi) {
   for (const Route& route : route_table()) {
     if (route.action != Action::kInference) continue;
     ++inference;
-    EXPECT_EQ(route.method, "POST");
-    const RouteMatch match = find_route("POST", route.path);
+    EXPECT_EQ(route.method, route.api == Api::kRealtime ? "GET" : "POST");
+    const RouteMatch match = find_route(route.method, route.path);
     ASSERT_EQ(match.status, RouteStatus::kFound) << route.path;
     EXPECT_EQ(match.route, &route);
   }
-  EXPECT_EQ(inference, 19u);
+  EXPECT_EQ(inference, 26u);
 }
 
 TEST(RouteTable, WhatAnEngineKeepsIsFoundByItsIdAndTail) {
@@ -57,6 +57,18 @@ TEST(RouteTable, AWrongMethodNamesTheRightOnes) {
   EXPECT_EQ(match.status, RouteStatus::kWrongMethod);
   EXPECT_EQ(match.allow, "POST");
   EXPECT_EQ(find_route("POST", "/v1/models").allow, "GET");
+}
+
+TEST(RouteTable, KservePathsNameTheirModelAndAreSentAsTheyAre) {
+  const RouteMatch match = find_route("POST", "/v2/models/org%2Fm/versions/1/infer");
+  ASSERT_EQ(match.status, RouteStatus::kFound);
+  EXPECT_EQ(match.route->api, Api::kInfer);
+  EXPECT_EQ(match.model, "org/m");
+  EXPECT_EQ(match.path, "/v2/models/org%2Fm/versions/1/infer");
+  EXPECT_TRUE(find_route("POST", "/v2/models/m/generate_stream").stream);
+  EXPECT_EQ(find_route("GET", "/v2/models/m").route->api, Api::kModelInfo);
+  EXPECT_EQ(find_route("POST", "/v2/health/live").allow, "GET");
+  EXPECT_EQ(find_route("POST", "/v2/rerank").route->api, Api::kRerank);
 }
 
 TEST(RouteTable, OtherPathsAreUnknown) {

@@ -44,6 +44,13 @@ inline const std::string kPlainBody =
     R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
 inline const std::string kStreamBody =
     R"({"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]})";
+inline const std::string kFormHead = "content-type: multipart/form-data; boundary=bb\r\n";
+inline std::string form_part(std::string_view name, std::string_view data) {
+  return fmt::format("--bb\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n{}\r\n", name,
+                     data);
+}
+inline const std::string kFormEnd = "--bb--\r\n";
+inline const std::string kFormBody = form_part("file", "RIFF") + form_part("model", "m") + kFormEnd;
 inline const std::string kPlainAnswer =
     R"({"model":"m","choices":[{"message":{"content":"yes"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}})";
 

@@ -67,6 +67,10 @@ class TestWire {
       some = co_await more();
     }
   }
+  port::Task<std::string> take_some() {  // of what follows the request; empty at the end
+    if (input_.empty()) co_await more();
+    co_return std::exchange(input_, {});
+  }
   void close() { stream_->close(port::CloseMode::kGraceful); }
   void reset() { stream_->close(port::CloseMode::kReset); }
 

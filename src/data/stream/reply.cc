@@ -8,6 +8,7 @@
 namespace infermesh::data {
 namespace {
 
+constexpr int kSwitching = 101;
 constexpr std::size_t kPiecesMax = 12;  // in one write, besides the head and the chunk's framing
 
 }  // namespace
@@ -27,6 +28,17 @@ void Reply::begin(int status, std::optional<std::uint64_t> length) {
   }
 }
 
+void Reply::switch_protocols(std::string_view protocol) {
+  IM_ASSERT(!head_sent_);
+  status_ = kSwitching;
+  head_.clear();
+  http::append_status_line(head_, kSwitching);
+  http::append_header(head_, "connection", "Upgrade");
+  http::append_header(head_, "upgrade", protocol);
+  chunked_ = false;
+  to_.keep_alive = false;
+}
+
 void Reply::header(std::string_view name, std::string_view value) {
   http::append_header(head_, name, value);
 }
@@ -35,7 +47,9 @@ void Reply::write(std::span<const std::string_view> pieces, std::string_view tai
   std::array<std::string_view, kPiecesMax + 4> all;
   std::size_t count = 0;
   if (!head_sent_) {
-    if (!to_.keep_alive) {
+    if (status_ == kSwitching) {
+      // Its head has said what becomes of the connection.
+    } else if (!to_.keep_alive) {
       http::append_header(head_, "connection", "close");
     } else if (to_.version_minor == 0) {
       http::append_header(head_, "connection", "keep-alive");

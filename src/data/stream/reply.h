@@ -25,6 +25,8 @@ class Reply {
 
   // Begins the head. `length`: content-length; absent: chunked, or until close for HTTP/1.0.
   void begin(int status, std::optional<std::uint64_t> length);
+  // Begins a 101: what follows the head is that protocol's, and the connection ends with it.
+  void switch_protocols(std::string_view protocol);
   void header(std::string_view name, std::string_view value);
   // The connection ends after this response, and its head says so.
   void close_after() { to_.keep_alive = false; }

@@ -81,8 +81,8 @@ Result<RequestHead> make_request(std::string_view bytes, const Framing& framing,
 
 // RFC 9112 6.3: which rule says where the body ends.
 void set_body(ResponseHead& head, const Framing& framing, ResponseTo answers) {
-  const bool has_body = answers == ResponseTo::kOther && head.status != kStatusNoContent &&
-                        head.status != kStatusNotModified;
+  const bool has_body = answers != ResponseTo::kHead && head.status != kStatusSwitching &&
+                        head.status != kStatusNoContent && head.status != kStatusNotModified;
   if (!has_body) {
     // A 204 that announces a body may be followed by one: not a connection to use again.
     const bool odd = head.status == kStatusNoContent &&
@@ -183,6 +183,9 @@ Result<HeadProgress> ResponseHeadParser::feed(std::string_view buffer) {
                               std::move(head_.headers), answers_);
     if (!head) return std::unexpected(std::move(head).error());
     head_ = std::move(*head);
+    if (head_.status == kStatusSwitching && answers_ == ResponseTo::kUpgrade) {
+      return HeadProgress{HeadState::kDone, **end};
+    }
     if (head_.status == kStatusSwitching) {
       return fail(ErrorCode::kUpstreamBadResponse, "The engine switched protocols unasked (101).");
     }

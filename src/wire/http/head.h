@@ -96,10 +96,11 @@ class RequestHeadParser {
   RequestHead head_;
 };
 
-// What the response answers: one to HEAD has no body whatever its headers say.
-enum class ResponseTo : std::uint8_t { kHead, kOther };
+// What the response answers: one to HEAD has no body whatever its headers say; one to a request for
+// another protocol may be 101.
+enum class ResponseTo : std::uint8_t { kHead, kUpgrade, kOther };
 
-// Skips interim responses (100, 102, 103); refuses 101, which is never asked for.
+// Skips interim responses (100, 102, 103); refuses 101 where it was not asked for.
 class ResponseHeadParser {
  public:
   explicit ResponseHeadParser(ResponseTo answers = ResponseTo::kOther,

@@ -134,5 +134,19 @@ TEST(ResponseHead, MalformedAnswersAreTheEnginesFault) {
   }
 }
 
+TEST(ResponseHead, A101IsTakenWhereItWasAskedFor) {
+  ResponseHeadParser parser(ResponseTo::kUpgrade);
+  const std::string_view text =
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nhello";
+  const auto progress = parser.feed(text);
+  ASSERT_TRUE(progress);
+  EXPECT_EQ(progress->state, HeadState::kDone);
+  EXPECT_EQ(text.substr(progress->consumed), "hello");
+  EXPECT_EQ(parser.head().framing, BodyFraming::kNone);
+  ResponseHeadParser refused(ResponseTo::kUpgrade);
+  ASSERT_TRUE(refused.feed("HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\n"));
+  EXPECT_EQ(refused.head().framing, BodyFraming::kLength);
+}
+
 }  // namespace
 }  // namespace infermesh::http

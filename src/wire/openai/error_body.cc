@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/model/api_kind.h"
 #include "wire/json/write.h"
 
 namespace infermesh::openai {
@@ -95,7 +96,7 @@ std::string event_of(Api api, const Words& words, std::string_view request_id,
     case Api::kOllamaGenerate:
       return body_of(ErrorFamily::kPlain, words, request_id) + "\n";
     default:
-      return "data: " + openai_body(words) + "\n\n";
+      return "data: " + body_of(error_family(api), words, request_id) + "\n\n";
   }
 }
 
@@ -167,7 +168,7 @@ Words words_of(ErrorFamily family, const UpstreamError& error) {
 }  // namespace
 
 ErrorFamily error_family(Api api) {
-  if (is_ollama(api)) return ErrorFamily::kPlain;
+  if (is_ollama(api) || is_kserve(api)) return ErrorFamily::kPlain;
   const bool anthropic = api == Api::kMessages || api == Api::kCountTokens;
   return anthropic ? ErrorFamily::kAnthropic : ErrorFamily::kOpenai;
 }

@@ -60,7 +60,9 @@ FactsReader::FactsReader(Api api, FactsOptions options)
                                         ? std::min(options_.prompt_blocks_max, kPromptBlocksMax)
                                         : 0) {
   facts_.api = api;
-  facts_.stream = streams_unasked(api);
+  facts_.model = options_.model;
+  facts_.stream = options_.stream || streams_unasked(api);
+  models_ = options_.model.empty() ? 0 : 1;
   session_index_ = options_.session_body_keys.size();
   sessions_.resize(options_.session_body_keys.size());
 }

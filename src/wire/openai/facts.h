@@ -22,43 +22,36 @@
 #include "base/result.h"
 #include "core/model/request_facts.h"
 #include "wire/json/scanner.h"
+#include "wire/openai/body_reader.h"
 #include "wire/openai/facts_options.h"
 #include "wire/openai/facts_table.h"
 #include "wire/openai/prompt_text.h"
-#include "wire/openai/splice.h"
 
 namespace infermesh::openai {
 
-class FactsReader final : public EditSource {
+class FactsReader final : public BodyReader {
  public:
   FactsReader(Api api, FactsOptions options);
 
-  Result<void> feed(std::string_view bytes);
-  Result<void> finish();  // no more bytes will come
+  Result<void> feed(std::string_view bytes) override;
+  Result<void> finish() override;
 
   Api api() const { return facts_.api; }
-  // All that is known so far. Header facts (deadline, session header, announced length) are the
-  // caller's to add.
-  RequestFacts facts() const;
-  std::string_view model() const { return facts_.model; }
-  bool model_known() const { return models_ > 0; }
-  // Two different models were given: what was routed on the first must be refused.
-  bool model_conflict() const { return model_conflict_; }
+  RequestFacts facts() const override;
+  std::string_view model() const override { return facts_.model; }
+  bool model_known() const override { return models_ > 0; }
+  bool model_conflict() const override { return model_conflict_; }
   bool stream_known() const { return stream_known_ || complete(); }
   bool continuous_usage() const { return continuous_usage_; }
   // The session key that one of session_body_keys names; 0 while it has not been read.
-  std::uint64_t body_session(std::string_view key) const;
+  std::uint64_t body_session(std::string_view key) const override;
   std::uint64_t prompt_bytes() const { return prompt_.bytes(); }
-  // Enough is known to decide: the model, and `prompt_bytes_wanted` of the prompt or all that there
-  // is of it.
-  bool ready_to_route(std::uint64_t prompt_bytes_wanted) const;
-  // Responses: an earlier answer, and the field that names other state of one engine; empty: none.
-  std::string_view previous_response() const { return previous_response_; }
-  std::string_view stored_state_field() const { return stored_field_; }
+  bool ready_to_route(std::uint64_t prompt_bytes_wanted) const override;
+  std::string_view previous_response() const override { return previous_response_; }
+  std::string_view stored_state_field() const override { return stored_field_; }
 
-  // EditSource
   bool complete() const override { return facts_.complete; }
-  bool usage_wanted() const { return facts_.usage_wanted; }  // as far as read
+  bool usage_wanted() const override { return facts_.usage_wanted; }
   bool stream() const override { return facts_.stream; }
   std::uint64_t offset() const override { return scanner_.offset(); }
   std::uint64_t settled_offset() const override;

@@ -17,6 +17,8 @@ struct FactsOptions {
   std::vector<std::string> session_body_keys;  // top-level strings that may be the session key
   HashPrompt hash_prompt = HashPrompt::kYes;
   std::size_t prompt_blocks_max = kPromptBlocksMax;
+  std::string model = {};  // where the route names it: the body's own is not looked at
+  bool stream = false;     // the route is that of a stream
 };
 
 constexpr std::size_t kModelBytesMax = 4096;  // of its raw text; longer is kInvalidField

@@ -99,6 +99,20 @@ constexpr FieldRow kOllamaEmbedFields[]{
 constexpr FieldRow kOllamaShowFields[]{
     {"model", Act::kModel}, {"name", Act::kModel},  // its older name
 };
+constexpr FieldRow kSpeechFields[]{
+    {"model", Act::kModel},
+    {"input", Act::kBatch},
+};
+constexpr FieldRow kImagesFields[]{
+    {"model", Act::kModel},
+    {"stream", Act::kStream},
+    {"n", Act::kChoices},
+    {"prompt", Act::kBatch},
+};
+constexpr FieldRow kGenerateFields[]{
+    {"max_tokens", Act::kCap},
+    {"text_input", Act::kBatch},
+};
 
 constexpr FieldRow kEngineOptionsMembers[]{{"num_predict", Act::kCap}};
 constexpr FieldRow kOptionsMembers[]{{"include_usage", Act::kIncludeUsage},
@@ -154,8 +168,6 @@ std::span<const FieldRow> root_fields(Api api) {
       return kTokenizeFields;
     case Api::kDetokenize:
       return kDetokenizeFields;
-    case Api::kStoredResponse:
-      return {};
     case Api::kOllamaChat:
       return kOllamaChatFields;
     case Api::kOllamaGenerate:
@@ -164,6 +176,14 @@ std::span<const FieldRow> root_fields(Api api) {
       return kOllamaEmbedFields;
     case Api::kOllamaShow:
       return kOllamaShowFields;
+    case Api::kSpeech:
+      return kSpeechFields;
+    case Api::kImages:
+      return kImagesFields;
+    case Api::kGenerate:
+      return kGenerateFields;
+    default:  // not JSON: read elsewhere
+      return {};
   }
   return {};
 }

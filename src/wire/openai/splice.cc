@@ -18,7 +18,8 @@ constexpr std::string_view kOptionsMemberAfter = ",\"stream_options\":{\"include
 
 BodySplicer::BodySplicer(const EditSource& source, SplicePlan plan)
     : source_(source), plan_(std::move(plan)) {
-  if (plan_.model) model_text_ = json::quoted(*plan_.model);
+  if (!plan_.model) return;
+  model_text_ = plan_.model_text == ModelText::kJson ? json::quoted(*plan_.model) : *plan_.model;
 }
 
 std::optional<std::string_view> BodySplicer::replacement(const EditPoint& point) const {

@@ -53,9 +53,13 @@ class EditSource {
   virtual std::span<const EditPoint> edit_points() const = 0;
 };
 
+// How a name stands in the body: as a JSON string, or as it is (in a form).
+enum class ModelText : std::uint8_t { kJson, kPlain };
+
 struct SplicePlan {
   std::optional<std::string> model;  // put in place of the body's
   bool usage = false;                // ask for usage if the body asks for a stream
+  ModelText model_text = ModelText::kJson;
   bool changes_nothing() const { return !model && !usage; }
 };
 
@@ -80,7 +84,7 @@ class BodySplicer {
 
   const EditSource& source_;
   SplicePlan plan_;
-  std::string model_text_;        // quoted
+  std::string model_text_;        // as it is to stand there
   std::string held_;              // read but not settled at the last push; relayed before new bytes
   std::string sending_;           // held bytes that views of this push refer to
   std::uint64_t sending_at_ = 0;  // absolute offset of sending_

@@ -4,8 +4,9 @@
 //
 // Ends: chat and completions with `data: [DONE]`, responses with response.completed / .incomplete /
 // .failed, messages with message_stop, Ollama's lines with `"done": true`. A stream that ends
-// otherwise was truncated: ended() is false. An error frame ends it too, what follows (vLLM's
-// [DONE]) is dropped.
+// otherwise was truncated: ended() is false. Streams of KServe have no last event, those of audio
+// and images have one of several names: ends_with_body() says whether the body may end where it is.
+// An error frame ends it too, what follows (vLLM's [DONE]) is dropped.
 //
 // Owned by one exchange, fixed memory but for a bounded error text.
 #pragma once
@@ -44,6 +45,8 @@ class StreamInspector {
   StreamVerdict on_event(std::string_view event, std::string_view data);
 
   bool ended() const { return ended_; }  // complete; says nothing of failed()
+  // The end of the body here is the end of the stream.
+  bool ends_with_body() const { return may_end_ && !failed_; }
   // An error frame, a bad frame, or response.failed.
   bool failed() const { return failed_; }
   const std::optional<UpstreamError>& error() const { return error_; }
@@ -73,6 +76,7 @@ class StreamInspector {
   std::uint64_t content_events_ = 0;
   std::uint64_t next_sequence_ = 0;
   bool ended_ = false;
+  bool may_end_ = false;
   bool failed_ = false;
 };
 

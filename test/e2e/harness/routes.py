@@ -19,6 +19,8 @@ BODIES: dict[str, dict] = {
     "/classify": {"input": "hello"},
     "/tokenize": {"prompt": "hello"},
     "/detokenize": {"tokens": [1, 2]},
+    "/v1/audio/speech": {"input": "hello", "voice": "alloy"},
+    "/v1/images/generations": {"prompt": "hello"},
 }
 ROUTES = list(BODIES)
 STREAMING = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"]
