@@ -18,18 +18,17 @@ find_library(SSL_STATIC libssl.a REQUIRED)
 find_library(CRYPTO_STATIC libcrypto.a REQUIRED)
 target_link_libraries(openssl INTERFACE ${SSL_STATIC} ${CRYPTO_STATIC} Threads::Threads ${CMAKE_DL_LIBS})
 
-add_library(xxhash INTERFACE)
-target_compile_definitions(xxhash INTERFACE XXH_INLINE_ALL)
-
 add_library(yaml INTERFACE)
 find_library(YAML_CPP_STATIC libyaml-cpp.a REQUIRED)
 target_link_libraries(yaml INTERFACE ${YAML_CPP_STATIC})
 
-# llhttp: the C source that Debian's node-llhttp package carries (8.1), see docs/design.
-set(LLHTTP_DIR /usr/share/llhttp)
-add_library(llhttp STATIC ${LLHTTP_DIR}/llhttp.c ${LLHTTP_DIR}/api.c ${LLHTTP_DIR}/http.c)
-target_include_directories(llhttp SYSTEM PUBLIC /usr/share/include/llhttp)
-target_compile_options(llhttp PRIVATE -w)
+# llhttp, which the tests compare with: the C source of Debian's node-llhttp package (8.1), see docs/design.
+if(INFERMESH_TESTS OR INFERMESH_FUZZ)
+  set(LLHTTP_DIR /usr/share/llhttp)
+  add_library(llhttp STATIC ${LLHTTP_DIR}/llhttp.c ${LLHTTP_DIR}/api.c ${LLHTTP_DIR}/http.c)
+  target_include_directories(llhttp SYSTEM PUBLIC /usr/share/include/llhttp)
+  target_compile_options(llhttp PRIVATE -w)
+endif()
 
 if(INFERMESH_TESTS)
   find_package(GTest REQUIRED)

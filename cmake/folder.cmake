@@ -35,7 +35,11 @@ function(infermesh_folder folder)
     target_link_libraries(${name}_test PRIVATE infermesh_${name} GTest::gtest_main GTest::gmock)
     foreach(dependency ${arg_TEST_DEPENDS})
       string(REPLACE "/" "_" dependency_name ${dependency})
-      target_link_libraries(${name}_test PRIVATE infermesh_${dependency_name})
+      if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/src/${dependency})  # its library may come later
+        target_link_libraries(${name}_test PRIVATE infermesh_${dependency_name})
+      else()
+        target_link_libraries(${name}_test PRIVATE ${dependency})
+      endif()
     endforeach()
     target_compile_definitions(${name}_test PRIVATE INFERMESH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     # One entry a program: a process for each single test would cost more than the tests themselves.

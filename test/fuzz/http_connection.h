@@ -10,6 +10,7 @@
 #include "fuzz_cuts.h"
 #include "wire/http/body.h"
 #include "wire/http/head.h"
+#include "wire/http/testing_oracle.h"
 
 namespace infermesh::fuzz {
 
@@ -49,11 +50,21 @@ class Connection {
       IM_ASSERT(http::is_token(header.name) && http::is_field_content(header.value));
       transcript += fmt::format("{}: {}\n", header.name, header.value);
     }
+    ask_oracle(exact.view().substr(0, progress->consumed));
     describe(parser_.head());
     decoder_ = http::BodyDecoder(parser_.head());
     buffer_.erase(0, progress->consumed);
     in_body_ = true;
     return true;
+  }
+
+  // Of an answer after interim ones the last head alone.
+  void ask_oracle(std::string_view text) {
+    text.remove_prefix(std::min(text.find_first_not_of("\r\n"), text.size()));
+    for (std::size_t end = 0; (end = text.find("\r\n\r\n") + 4) < text.size();) {
+      text.remove_prefix(end);
+    }
+    IM_ASSERT(http::testing::difference(text, parser_.head()).empty());
   }
 
   void describe(const http::RequestHead& head) {

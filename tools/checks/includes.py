@@ -10,7 +10,6 @@ LIBRARIES = (
     (re.compile(r"^CLI/"), "cli11"),
     (re.compile(r"^llhttp"), "llhttp"),
     (re.compile(r"^openssl/"), "openssl"),
-    (re.compile(r"^xxhash"), "xxhash"),
     (re.compile(r"^otlp/"), "otlp_proto"),
 )
 TEST_LIBRARIES = re.compile(r"^(gtest|gmock|benchmark)/")

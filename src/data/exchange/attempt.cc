@@ -305,7 +305,7 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
 // The engine's load as of this answer, fresher than a poll's. What polls alone can tell (the share
 // of other clients) stays as it is.
 void Attempt::note_load_report() {
-  const auto told = http::find(head().headers, engines::kOrcaHeader);
+  const auto told = http::find(head().headers, http::HeaderName::kEndpointLoadMetrics);
   if (!told) return;
   const engines::OrcaReport report = engines::read_orca(*told);
   LoadCell& cell = exchange_.parts.shard.loads.at(endpoint_.id);
@@ -342,7 +342,8 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
   if (!x.body.complete())
     x.parts.reply.close_after();  // the engine answered early: the rest of the body is not read
   const int status = head().status;
-  const std::string type = lower(http::find(head().headers, "content-type").value_or(""));
+  const std::string type =
+      lower(http::find(head().headers, http::HeaderName::kContentType).value_or(""));
   const bool is_stream =
       type.starts_with(is_ollama(x.facts.api) ? "application/x-ndjson" : "text/event-stream");
   if (status >= 400) co_return co_await read_refusal(*this);

@@ -14,10 +14,11 @@ namespace {
 constexpr double kLongestSeconds = 86'400;
 
 // Nothing when the header is not there.
-Result<std::optional<Duration>> duration_of(const http::Headers& headers, std::string_view name,
+Result<std::optional<Duration>> duration_of(const http::Headers& headers, http::HeaderName field,
                                             Duration unit) {
-  const auto value = http::find(headers, name);
+  const auto value = http::find(headers, field);
   if (!value) return std::nullopt;
+  const std::string_view name = http::to_string(field);
   const std::string_view text = trim(*value);
   double number = 0;
   const auto [end, error] =
@@ -44,13 +45,13 @@ std::optional<Priority> parse_priority(std::string_view text) {
 
 Result<HeadFacts> read_head_facts(const http::Headers& headers, Instant received) {
   HeadFacts facts;
-  const auto own = duration_of(headers, "x-infermesh-timeout-ms", 1ms);
+  const auto own = duration_of(headers, http::HeaderName::kXInfermeshTimeoutMs, 1ms);
   if (!own) return std::unexpected(own.error());
-  const auto stainless = duration_of(headers, "x-stainless-read-timeout", 1s);
+  const auto stainless = duration_of(headers, http::HeaderName::kXStainlessReadTimeout, 1s);
   if (!stainless) return std::unexpected(stainless.error());
   if (*own) facts.deadline = std::min(facts.deadline, received + **own);
   if (*stainless) facts.deadline = std::min(facts.deadline, received + **stainless);
-  if (const auto given = http::find(headers, "x-infermesh-priority")) {
+  if (const auto given = http::find(headers, http::HeaderName::kXInfermeshPriority)) {
     facts.priority = parse_priority(trim(*given));
     if (!facts.priority) {
       return fail(ErrorCode::kInvalidField,

@@ -70,7 +70,7 @@ const Model* only_model(const MeshView& view, Api api) {
 }  // namespace
 
 Step<> Exchange::check_type() const {
-  const auto type = http::find(parts.head.headers, "content-type");
+  const auto type = http::find(parts.head.headers, http::HeaderName::kContentType);
   const auto refuse = [&](std::string_view wanted) {
     return stop({ErrorCode::kUnsupportedMediaType,
                  fmt::format("The body is announced as {}; this route takes {}.",

@@ -44,8 +44,7 @@ void begin_reply(Attempt& attempt) {
   if (head.framing == http::BodyFraming::kLength && !renamed) length = head.content_length;
   x.parts.reply.begin(head.status, length);
   for (const http::Header& header : head.headers) {
-    if (is_response_header_passed(head, header.name))
-      x.parts.reply.header(header.name, header.value);
+    if (is_response_header_passed(head, header)) x.parts.reply.header(header.name, header.value);
   }
   x.stamp_decision_headers();
 }
@@ -157,7 +156,8 @@ class PlainRelay {
 
 port::Task<Step<Failure>> relay_plain(Attempt& attempt) {
   Exchange& x = attempt.exchange();
-  const std::string type = lower(http::find(attempt.head().headers, "content-type").value_or(""));
+  const std::string type =
+      lower(http::find(attempt.head().headers, http::HeaderName::kContentType).value_or(""));
   if (x.in_stream) co_return no_stream(attempt);
   // TorchServe and small servers leave the type out; anything else that is named is not what was
   // asked for, unless it is sound, a picture or tensors.
@@ -189,9 +189,9 @@ port::Task<Step<Failure>> read_refusal(Attempt& attempt) {
     }
   }
   UpstreamRefusal refusal;
-  refusal.error =
-      openai::normalize_upstream_error(x.facts.api, static_cast<std::uint16_t>(head.status),
-                                       http::find(head.headers, "content-type").value_or(""), text);
+  refusal.error = openai::normalize_upstream_error(
+      x.facts.api, static_cast<std::uint16_t>(head.status),
+      http::find(head.headers, http::HeaderName::kContentType).value_or(""), text);
   refusal.retry_after = http::find(head.headers, "retry-after").value_or("");
   refusal.retry_after_ms = http::find(head.headers, "retry-after-ms").value_or("");
   refusal.should_retry = http::find(head.headers, "x-should-retry").value_or("");

@@ -1,10 +1,5 @@
 #include "data/exchange/upstream_head.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
-
 #include "base/text.h"
 #include "wire/engine/orca.h"
 #include "wire/http/websocket.h"
@@ -14,27 +9,25 @@ namespace infermesh::data {
 namespace {
 
 constexpr std::string_view kOwnPrefix = "x-infermesh-";
+constexpr std::size_t kHeadBytesUsual = 640;
+
+using http::HeaderName;
 
 // Credentials are the mesh's business and the rest is written anew.
-constexpr std::array<std::string_view, 10> kNotSent{
-    "host",   "authorization",   "x-api-key",    "api-key",        "x-goog-api-key",
-    "expect", "accept-encoding", "x-request-id", "content-length", "endpoint-load-metrics-format"};
+constexpr http::HeaderNames kNotSent{
+    HeaderName::kHost,           HeaderName::kAuthorization,
+    HeaderName::kXApiKey,        HeaderName::kApiKey,
+    HeaderName::kXGoogApiKey,    HeaderName::kExpect,
+    HeaderName::kAcceptEncoding, HeaderName::kXRequestId,
+    HeaderName::kContentLength,  HeaderName::kEndpointLoadMetricsFormat};
 
-constexpr std::array<std::string_view, 5> kNotReturned{"content-length", "server", "x-request-id",
-                                                       "request-id", "endpoint-load-metrics"};
-
-template <std::size_t N>
-bool lists(const std::array<std::string_view, N>& names, std::string_view name) {
-  return std::any_of(names.begin(), names.end(),
-                     [&](std::string_view entry) { return http::is_named(name, entry); });
-}
+constexpr http::HeaderNames kNotReturned{HeaderName::kContentLength, HeaderName::kServer,
+                                         HeaderName::kXRequestId, HeaderName::kRequestId,
+                                         HeaderName::kEndpointLoadMetrics};
 
 bool is_own(std::string_view name) {
-  return name.size() > kOwnPrefix.size() && iequals(name.substr(0, kOwnPrefix.size()), kOwnPrefix);
-}
-
-bool may_be_listed(const http::Headers& headers) {
-  return http::find(headers, "connection").has_value();
+  return name.size() > kOwnPrefix.size() && (name[0] | 0x20) == kOwnPrefix[0] &&
+         iequals(name.substr(0, kOwnPrefix.size()), kOwnPrefix);
 }
 
 // Browsers cannot set headers, so they send their keys as protocols.
@@ -47,30 +40,29 @@ void append_protocols(std::string& out, std::string_view offered) {
 
 std::string make_upstream_head(const http::RequestHead& client, const UpstreamHead& head) {
   std::string out;
-  out.reserve(512);
-  std::string target(head.path);
-  if (!head.query.empty()) target.append("?").append(head.query);
-  http::append_request_line(out, client.method, target);
+  out.reserve(kHeadBytesUsual);
+  http::append_request_line(out, client.method, head.path, head.query);
   http::append_header(out, "host", head.authority);
-  const bool listed = may_be_listed(client.headers);
   for (const http::Header& header : client.headers) {
-    if (http::is_hop_by_hop(header.name) || lists(kNotSent, header.name) || is_own(header.name))
-      continue;
-    if (!head.traceparent.empty() && http::is_named(header.name, "traceparent")) continue;
-    if (listed && http::connection_lists(client.headers, header.name)) continue;
-    if (http::is_named(header.name, "sec-websocket-protocol")) {
+    if (http::kHopByHop.has(header.id) || kNotSent.has(header.id) || is_own(header.name)) continue;
+    if (!head.traceparent.empty() && header.id == HeaderName::kTraceparent) continue;
+    if (client.has_connection && http::connection_lists(client.headers, header.name)) continue;
+    if (header.id == HeaderName::kSecWebsocketProtocol) {
       append_protocols(out, header.value);
       continue;
     }
     http::append_header(out, header.name, header.value);
   }
-  http::append_header(out, "accept-encoding", "identity");
+  out += "accept-encoding: identity\r\n";
   http::append_header(out, "x-request-id", head.request_id);
   if (!head.traceparent.empty()) http::append_header(out, "traceparent", head.traceparent);
-  if (!head.api_key.empty())
-    http::append_header(out, "authorization", fmt::format("Bearer {}", head.api_key));
-  if (!head.load_format.empty())
+  if (!head.api_key.empty()) {
+    out += "authorization: Bearer ";
+    http::append_value(out, head.api_key);
+  }
+  if (!head.load_format.empty()) {
     http::append_header(out, engines::kOrcaRequestHeader, head.load_format);
+  }
   if (!head.upgrade.empty()) {
     http::append_header(out, "connection", "Upgrade");
     http::append_header(out, "upgrade", head.upgrade);
@@ -94,9 +86,11 @@ std::string_view path_at(const Endpoint& engine, std::string_view path, std::str
   return made;
 }
 
-bool is_response_header_passed(const http::ResponseHead& head, std::string_view name) {
-  if (http::is_hop_by_hop(name) || lists(kNotReturned, name) || is_own(name)) return false;
-  return !http::connection_lists(head.headers, name);
+bool is_response_header_passed(const http::ResponseHead& head, const http::Header& header) {
+  if (http::kHopByHop.has(header.id) || kNotReturned.has(header.id) || is_own(header.name)) {
+    return false;
+  }
+  return !head.has_connection || !http::connection_lists(head.headers, header.name);
 }
 
 }  // namespace infermesh::data

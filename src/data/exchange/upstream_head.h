@@ -31,6 +31,6 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
 std::string_view path_at(const Endpoint& engine, std::string_view path, std::string& made);
 
 // True for an engine's response header that is passed on to the client.
-bool is_response_header_passed(const http::ResponseHead& head, std::string_view name);
+bool is_response_header_passed(const http::ResponseHead& head, const http::Header& header);
 
 }  // namespace infermesh::data

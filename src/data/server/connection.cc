@@ -143,7 +143,7 @@ port::Task<bool> Connection::serve_request() {
   RequestStart start;
   start.received = shard_.loop.now();
   start.received_wall = shard_.loop.wall_now();
-  const auto id = http::find(head.headers, "x-request-id");
+  const auto id = http::find(head.headers, http::HeaderName::kXRequestId);
   start.request_id = id && is_usable_request_id(*id)
                          ? std::string(*id)
                          : mint_request_id(start.received_wall, shard_.rng);

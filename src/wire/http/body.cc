@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/http/find_control.h"
+
 namespace infermesh::http {
 namespace {
 
@@ -14,11 +16,6 @@ int hex_value(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-bool is_control(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return (byte < 0x20 && byte != '\t') || byte == 0x7f;
 }
 
 }  // namespace

@@ -12,10 +12,6 @@ std::optional<Error> refuse(MessageKind kind, std::string detail, std::string_vi
   return Error{malformed(kind), std::move(detail), std::string(header)};
 }
 
-bool is(std::string_view name, std::string_view header) {
-  return name.size() == header.size() && iequals(name, header);
-}
-
 }  // namespace
 
 ErrorCode malformed(MessageKind kind) {
@@ -28,15 +24,12 @@ std::string_view trim_blanks(std::string_view text) {
   return text;
 }
 
-std::optional<Error> Framing::take(MessageKind kind, std::string_view name,
-                                   std::string_view value) {
-  const bool is_length = is(name, kContentLength);
-  if (!is_length && !is(name, kTransferEncoding)) return std::nullopt;
+std::optional<Error> Framing::take(MessageKind kind, HeaderName name, std::string_view value) {
+  const bool is_length = name == HeaderName::kContentLength;
   if (is_length ? chunked : content_length.has_value()) {
     return refuse(kind, "Content-Length and Transfer-Encoding are both given.", kTransferEncoding);
   }
-  return is_length ? take_length(kind, trim_blanks(value))
-                   : take_encoding(kind, trim_blanks(value));
+  return is_length ? take_length(kind, value) : take_encoding(kind, value);
 }
 
 std::optional<Error> Framing::take_length(MessageKind kind, std::string_view value) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "wire/http/header_name.h"
 
 namespace infermesh::http {
 
@@ -22,8 +23,9 @@ struct Framing {
   std::optional<std::uint64_t> content_length;
   bool chunked = false;
 
-  // Takes one header, with its value as it stands on the line. nullopt: nothing wrong.
-  std::optional<Error> take(MessageKind kind, std::string_view name, std::string_view value);
+  // Takes one header's value without surrounding blanks; `name` is Content-Length or
+  // Transfer-Encoding. nullopt: nothing wrong.
+  std::optional<Error> take(MessageKind kind, HeaderName name, std::string_view value);
 
  private:
   std::optional<Error> take_length(MessageKind kind, std::string_view value);

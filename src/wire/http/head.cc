@@ -1,52 +1,72 @@
 #include "wire/http/head.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/text.h"
-#include "wire/http/head_split.h"
 
 namespace infermesh::http {
 namespace {
 
-constexpr std::array<std::string_view, 9> kHopByHop = {
-    "connection", "keep-alive", "proxy-connection",   "transfer-encoding",
-    "te",         "trailer",    "proxy-authenticate", "proxy-authorization",
-    "upgrade"};
+// The members of a comma-separated list, without blanks around them.
+template <typename Take>
+void for_each_token(std::string_view list, Take take) {
+  while (!list.empty()) {
+    const auto comma = std::min(list.find(','), list.size());
+    take(trim_blanks(list.substr(0, comma)));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+}
 
 constexpr int kStatusNoContent = 204, kStatusNotModified = 304, kStatusSwitching = 101;
 
-// Host is a name or address with an optional port; anything else is a second reading for somebody.
-bool is_host(std::string_view host) {
-  return std::ranges::all_of(host, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._~%!$&'()*+;=:[]").find(c) != std::string_view::npos;
-  });
-}
+// What the Connection headers say of the connection itself.
+struct Persistence {
+  bool told = false;
+  bool close = false;
+  bool keep_alive = false;
 
-std::optional<Error> check_host(const RequestHead& head) {
-  const auto is_named_host = [](const Header& header) { return is_named(header.name, "host"); };
-  const auto hosts = std::ranges::count_if(head.headers, is_named_host);
-  if (hosts > 1) return Error{ErrorCode::kBadRequest, "Host is given twice.", "host"};
+  void take(std::string_view value) {
+    told = true;
+    for_each_token(value, [this](std::string_view token) {
+      close = close || iequals(token, "close");
+      keep_alive = keep_alive || iequals(token, "keep-alive");
+    });
+  }
+  bool stays_open(int version_minor) const { return !close && (version_minor >= 1 || keep_alive); }
+};
+
+// The headers of a request that the router itself obeys.
+std::optional<Error> obey(RequestHead& head) {
+  Persistence persistence;
+  int hosts = 0;
+  for (const Header& header : head.headers) {
+    switch (header.id) {
+      case HeaderName::kConnection:
+        persistence.take(header.value);
+        break;
+      case HeaderName::kHost:
+        if (++hosts > 1) return Error{ErrorCode::kBadRequest, "Host is given twice.", "host"};
+        if (!is_host(header.value)) {
+          return Error{ErrorCode::kBadRequest, "Host is not a host name with an optional port.",
+                       "host"};
+        }
+        break;
+      case HeaderName::kExpect:
+        if (!iequals(header.value, "100-continue")) {
+          return Error{ErrorCode::kExpectationFailed, "Only Expect: 100-continue is understood.",
+                       "expect"};
+        }
+        head.expect_continue = head.version_minor >= 1;  // RFC 9110 10.1.1: ignored in HTTP/1.0
+        break;
+      default:
+        break;
+    }
+  }
   if (hosts == 0 && head.version_minor >= 1) {
     return Error{ErrorCode::kBadRequest, "An HTTP/1.1 request needs a Host header.", "host"};
   }
-  if (hosts == 1 && !is_host(*find(head.headers, "host"))) {
-    return Error{ErrorCode::kBadRequest, "Host is not a host name with an optional port.", "host"};
-  }
-  return std::nullopt;
-}
-
-std::optional<Error> check_expect(RequestHead& head) {
-  const auto is_expect = [](const Header& header) { return is_named(header.name, "expect"); };
-  for (const Header& header : head.headers) {
-    if (!is_expect(header)) continue;
-    if (!iequals(header.value, "100-continue")) {
-      return Error{ErrorCode::kExpectationFailed, "Only Expect: 100-continue is understood.",
-                   "expect"};
-    }
-    head.expect_continue = head.version_minor >= 1;  // RFC 9110 10.1.1: ignored in HTTP/1.0
-  }
+  head.keep_alive = persistence.stays_open(head.version_minor);
+  head.has_connection = persistence.told;
   return std::nullopt;
 }
 
@@ -60,23 +80,6 @@ void split_target(RequestHead& head) {
   head.path = rest.substr(0, question);
   head.query = question == std::string_view::npos ? std::string_view{} : rest.substr(question + 1);
   if (head.path.empty()) head.path = "/";
-}
-
-Result<RequestHead> make_request(std::string_view bytes, const Framing& framing, Headers headers) {
-  RequestHead head;
-  head.headers = std::move(headers);
-  auto split = split_head(MessageKind::kRequest, bytes, framing, head.headers);
-  if (!split) return std::unexpected(std::move(split).error());
-  head.method = split->method;
-  head.target = split->target;
-  head.version_minor = framing.version_minor;
-  head.content_length = framing.content_length;
-  head.chunked = framing.chunked;
-  head.keep_alive = split->keep_alive;
-  split_target(head);
-  if (auto wrong = check_host(head)) return std::unexpected(std::move(*wrong));
-  if (auto wrong = check_expect(head)) return std::unexpected(std::move(*wrong));
-  return head;
 }
 
 // RFC 9112 6.3: which rule says where the body ends.
@@ -100,46 +103,32 @@ void set_body(ResponseHead& head, const Framing& framing, ResponseTo answers) {
   }
 }
 
-Result<ResponseHead> make_response(std::string_view bytes, const Framing& framing, Headers headers,
-                                   ResponseTo answers) {
-  ResponseHead head;
-  head.headers = std::move(headers);
-  auto split = split_head(MessageKind::kResponse, bytes, framing, head.headers);
-  if (!split) return std::unexpected(std::move(split).error());
-  head.status = split->status;
-  head.reason = split->reason;
-  head.version_minor = framing.version_minor;
-  head.content_length = framing.content_length;
-  head.keep_alive = split->keep_alive;
-  set_body(head, framing, answers);
-  return head;
-}
-
 }  // namespace
 
-std::optional<std::string_view> find(const Headers& headers, std::string_view name) {
+std::optional<std::string_view> find(const Headers& headers, HeaderName name) {
   for (const Header& header : headers) {
-    if (is_named(header.name, name)) return header.value;
+    if (header.id == name) return header.value;
   }
   return std::nullopt;
 }
 
-bool is_hop_by_hop(std::string_view name) {
-  return std::ranges::any_of(kHopByHop,
-                             [name](std::string_view hop) { return is_named(name, hop); });
+std::optional<std::string_view> find(const Headers& headers, std::string_view name) {
+  const HeaderName id = header_name(name);
+  if (id != HeaderName::kOther) return find(headers, id);
+  for (const Header& header : headers) {
+    if (header.name.size() == name.size() && iequals(header.name, name)) return header.value;
+  }
+  return std::nullopt;
 }
 
 bool connection_lists(const Headers& headers, std::string_view token) {
+  bool listed = false;
   for (const Header& header : headers) {
-    if (!iequals(header.name, "connection")) continue;
-    std::string_view rest = header.value;
-    while (!rest.empty()) {
-      const auto comma = std::min(rest.find(','), rest.size());
-      if (iequals(trim(rest.substr(0, comma)), token)) return true;
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
-    }
+    if (header.id != HeaderName::kConnection) continue;
+    for_each_token(header.value,
+                   [&](std::string_view entry) { listed = listed || iequals(entry, token); });
   }
-  return false;
+  return listed;
 }
 
 BodyFraming RequestHead::framing() const {
@@ -151,23 +140,35 @@ RequestHeadParser::RequestHeadParser(std::size_t head_bytes_max)
     : scan_(MessageKind::kRequest, head_bytes_max) {}
 
 Result<HeadProgress> RequestHeadParser::feed(std::string_view buffer) {
-  auto end = scan_.advance(buffer);
-  if (!end) return std::unexpected(std::move(end).error());
-  if (!*end) return HeadProgress{};
-  const auto begin = scan_.begin();
-  auto head =
-      make_request(buffer.substr(begin, **end - begin), scan_.framing(), std::move(head_.headers));
-  if (!head) return std::unexpected(std::move(head).error());
-  head_ = std::move(*head);
-  return HeadProgress{HeadState::kDone, **end};
+  switch (scan_.advance(buffer, head_.headers)) {
+    case HeadScan::Step::kMore:
+      return HeadProgress{};
+    case HeadScan::Step::kRefused:
+      return std::unexpected(scan_.error());
+    case HeadScan::Step::kDone:
+      break;
+  }
+  IM_TRY(complete(buffer));
+  return HeadProgress{HeadState::kDone, scan_.end()};
+}
+
+Result<void> RequestHeadParser::complete(std::string_view buffer) {
+  const StartLine& start = scan_.start_line();
+  const std::string_view line = buffer.substr(scan_.begin());
+  head_.method = line.substr(0, start.method_size);
+  head_.target = line.substr(start.target_begin, start.target_size);
+  head_.version_minor = start.version_minor;
+  head_.content_length = scan_.framing().content_length;
+  head_.chunked = scan_.framing().chunked;
+  head_.expect_continue = false;
+  split_target(head_);
+  if (auto wrong = obey(head_)) return std::unexpected(std::move(*wrong));
+  return {};
 }
 
 void RequestHeadParser::reset() {
   scan_.restart(0);
-  Headers kept = std::move(head_.headers);
-  kept.clear();
-  head_ = {};
-  head_.headers = std::move(kept);
+  head_.headers.clear();
 }
 
 ResponseHeadParser::ResponseHeadParser(ResponseTo answers, std::size_t head_bytes_max)
@@ -175,31 +176,46 @@ ResponseHeadParser::ResponseHeadParser(ResponseTo answers, std::size_t head_byte
 
 Result<HeadProgress> ResponseHeadParser::feed(std::string_view buffer) {
   while (true) {
-    auto end = scan_.advance(buffer);
-    if (!end) return std::unexpected(std::move(end).error());
-    if (!*end) return HeadProgress{};
-    const auto begin = scan_.begin();
-    auto head = make_response(buffer.substr(begin, **end - begin), scan_.framing(),
-                              std::move(head_.headers), answers_);
-    if (!head) return std::unexpected(std::move(head).error());
-    head_ = std::move(*head);
+    switch (scan_.advance(buffer, head_.headers)) {
+      case HeadScan::Step::kMore:
+        return HeadProgress{};
+      case HeadScan::Step::kRefused:
+        return std::unexpected(scan_.error());
+      case HeadScan::Step::kDone:
+        break;
+    }
+    complete(buffer);
     if (head_.status == kStatusSwitching && answers_ == ResponseTo::kUpgrade) {
-      return HeadProgress{HeadState::kDone, **end};
+      return HeadProgress{HeadState::kDone, scan_.end()};
     }
     if (head_.status == kStatusSwitching) {
       return fail(ErrorCode::kUpstreamBadResponse, "The engine switched protocols unasked (101).");
     }
-    if (head_.status >= 200) return HeadProgress{HeadState::kDone, **end};
-    scan_.restart(**end);
+    if (head_.status >= 200) return HeadProgress{HeadState::kDone, scan_.end()};
+    scan_.restart(scan_.end());
+    head_.headers.clear();
   }
+}
+
+void ResponseHeadParser::complete(std::string_view buffer) {
+  const StartLine& start = scan_.start_line();
+  head_.status = start.status;
+  head_.reason = buffer.substr(scan_.begin() + start.reason_begin, start.reason_size);
+  head_.version_minor = start.version_minor;
+  head_.content_length = scan_.framing().content_length;
+  head_.framing = BodyFraming::kNone;
+  Persistence persistence;
+  for (const Header& header : head_.headers) {
+    if (header.id == HeaderName::kConnection) persistence.take(header.value);
+  }
+  head_.keep_alive = persistence.stays_open(head_.version_minor);
+  head_.has_connection = persistence.told;
+  set_body(head_, scan_.framing(), answers_);
 }
 
 void ResponseHeadParser::reset(ResponseTo answers) {
   scan_.restart(0);
-  Headers kept = std::move(head_.headers);
-  kept.clear();
-  head_ = {};
-  head_.headers = std::move(kept);
+  head_.headers.clear();
   answers_ = answers;
 }
 

@@ -3,12 +3,11 @@
 // views point into that buffer and are good while it stays where it is. A parser belongs to one
 // connection, on its loop.
 //
-// Strict on purpose (RFC 9112; request smuggling): a line-by-line scan refuses bare CR or LF, NUL
-// and other controls, folded lines, space before the colon, names that are not tokens, and any
-// doubt about the body's length, before llhttp splits the head into fields
-// (docs/design/0004-llhttp.md). Limits: head bytes (64 KiB, kHeaderTooLarge), 200 headers (same).
-// Errors: kBadRequest for requests, kUpstreamBadResponse for responses; kExpectationFailed for an
-// unknown Expect.
+// Strict on purpose (RFC 9112; request smuggling): bare CR or LF, NUL and other controls, folded
+// lines, space before the colon, names that are not tokens, and any doubt about the body's length
+// are refused. llhttp checks it in the tests (docs/design/0004-llhttp.md). Limits: head bytes (64
+// KiB, kHeaderTooLarge), 200 headers (same). Errors: kBadRequest for requests, kUpstreamBadResponse
+// for responses; kExpectationFailed for an unknown Expect.
 #pragma once
 
 #include <cstddef>
@@ -18,32 +17,15 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/text.h"
 #include "wire/http/head_scan.h"
 
 namespace infermesh::http {
 
-struct Header {
-  std::string_view name, value;  // value without surrounding blanks
-};
-using Headers = std::vector<Header>;  // in wire order
-
 constexpr std::size_t kHeadBytesMax = 64 * 1024;
-constexpr std::size_t kHeadersMax = 200;
-
-// Whether a header's name is this one (ASCII case-insensitive). Most others differ in length or
-// first letter. Neither is empty.
-inline bool is_named(std::string_view header, std::string_view name) {
-  return header.size() == name.size() && (header[0] | 0x20) == (name[0] | 0x20) &&
-         iequals(header, name);
-}
 
 // The first header of that name; nullopt when absent.
-
+std::optional<std::string_view> find(const Headers& headers, HeaderName name);
 std::optional<std::string_view> find(const Headers& headers, std::string_view name);
-// Fields of one connection only, never passed on (RFC 9110 7.6.1), whether or not Connection names
-// them.
-bool is_hop_by_hop(std::string_view name);
 // Whether a Connection header lists this token ("close", or a header that must not be passed on
 // either).
 bool connection_lists(const Headers& headers, std::string_view token);
@@ -51,7 +33,7 @@ bool connection_lists(const Headers& headers, std::string_view token);
 enum class BodyFraming : std::uint8_t { kNone, kLength, kChunked, kUntilClose };
 
 struct RequestHead {
-  std::string_view method;  // as sent; one that llhttp knows
+  std::string_view method;  // as sent; one of start_line.cc
   std::string_view target;  // as sent
   std::string_view path;    // never empty: "/v1/models", or "*" of OPTIONS
   std::string_view query;   // without "?"
@@ -60,6 +42,7 @@ struct RequestHead {
   std::optional<std::uint64_t> content_length;
   bool chunked = false;
   bool keep_alive = true;
+  bool has_connection = false;  // there is a Connection header
   bool expect_continue = false;
 
   BodyFraming framing() const;
@@ -72,7 +55,8 @@ struct ResponseHead {
   Headers headers;
   std::optional<std::uint64_t> content_length;  // as the header says, also where there is no body
   BodyFraming framing = BodyFraming::kNone;
-  bool keep_alive = true;  // false whenever the end of this message is not certain
+  bool keep_alive = true;       // false whenever the end of this message is not certain
+  bool has_connection = false;  // there is a Connection header
 };
 
 enum class HeadState : std::uint8_t { kNeedMore, kDone };
@@ -92,6 +76,8 @@ class RequestHeadParser {
   void reset();                                      // for the next message; keeps capacity
 
  private:
+  Result<void> complete(std::string_view buffer);
+
   HeadScan scan_;
   RequestHead head_;
 };
@@ -111,6 +97,8 @@ class ResponseHeadParser {
   void reset(ResponseTo answers);
 
  private:
+  void complete(std::string_view buffer);
+
   HeadScan scan_;
   ResponseHead head_;
   ResponseTo answers_;

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "base/text.h"
+
 namespace infermesh::http {
 namespace {
 
@@ -167,6 +169,14 @@ std::vector<Refused> refused_requests() {
   };
 }
 
+// Where llhttp is the stricter one.
+std::vector<Refused> refused_by_others() {
+  const auto bad = ErrorCode::kBadRequest;
+  return {{"length_tab_after", get("Content-Length: 5\t\r\n"), bad, "decimal"},
+          {"absolute_odd_host", "GET http://a\"b/ HTTP/1.1\r\nHost: a\r\n\r\n", bad, "no host"},
+          {"tunnel_to_a_path", "CONNECT /a HTTP/1.1\r\nHost: a\r\n\r\n", bad, "target"}};
+}
+
 class RefusedRequest : public testing::TestWithParam<Refused> {};
 
 TEST_P(RefusedRequest, IsAnErrorWholeAndByteByByte) {
@@ -182,6 +192,8 @@ TEST_P(RefusedRequest, IsAnErrorWholeAndByteByByte) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Smuggling, RefusedRequest, testing::ValuesIn(refused_requests()),
+                         [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Others, RefusedRequest, testing::ValuesIn(refused_by_others()),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(RequestHead, AcceptsWhatIsOddButClear) {
@@ -328,11 +340,35 @@ TEST(HeadScan, ControlBytesAreFoundAtEveryPlace) {
   }
 }
 
+TEST(HeaderName, EachIsFoundInAnyCaseAndNothingElseIs) {
+  for (std::size_t i = 1; i < kHeaderNames; ++i) {
+    const auto id = static_cast<HeaderName>(i);
+    std::string name(to_string(id));
+    EXPECT_EQ(header_name(name), id) << name;
+    for (char& c : name) {
+      if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+    }
+    EXPECT_EQ(header_name(name), id) << name;
+    for (std::size_t at = 0; at < name.size(); ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string other = name;
+        other[at] = static_cast<char>(byte);
+        if (iequals(other, name)) continue;
+        EXPECT_NE(header_name(other), id) << other;
+      }
+    }
+  }
+  EXPECT_EQ(header_name(""), HeaderName::kOther);
+  EXPECT_EQ(header_name("x"), HeaderName::kOther);
+}
+
 TEST(Headers, HopByHopNamesAreKnownInAnyCase) {
+  const auto is_hop_by_hop = [](std::string_view name) { return kHopByHop.has(header_name(name)); };
   EXPECT_TRUE(is_hop_by_hop("Connection"));
   EXPECT_TRUE(is_hop_by_hop("TRANSFER-ENCODING"));
   EXPECT_TRUE(is_hop_by_hop("keep-alive"));
   EXPECT_FALSE(is_hop_by_hop("content-type"));
+  EXPECT_FALSE(is_hop_by_hop("x-other"));
   const Headers headers = {{"connection", "close, X-Private"}, {"x-private", "1"}};
   EXPECT_TRUE(connection_lists(headers, "x-private"));
   EXPECT_FALSE(connection_lists(headers, "x-priv"));

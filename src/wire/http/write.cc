@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "wire/http/head_scan.h"
+#include "wire/http/find_control.h"
 
 namespace infermesh::http {
 namespace {
@@ -64,19 +64,24 @@ constexpr std::array<std::pair<int, std::string_view>, 48> kReasons = {{
 }};
 static_assert(std::ranges::is_sorted(kReasons));
 
-bool is_control(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+// Writes the parts behind each other with one look at the room.
+template <typename... Parts>
+void append_parts(std::string& out, const Parts&... parts) {
+  const std::size_t before = out.size();
+  const std::size_t size = (before + ... + std::string_view(parts).size());
+  out.resize_and_overwrite(size, [&](char* data, std::size_t) {
+    char* at = data + before;
+    const auto put = [&at](std::string_view part) { at = std::copy(part.begin(), part.end(), at); };
+    (put(std::string_view(parts)), ...);
+    return size;
+  });
 }
 
-void append_clean(std::string& out, std::string_view text) {
-  if (is_field_content(text)) {
-    out += text;
-    return;
-  }
-  const auto from = static_cast<std::string::difference_type>(out.size());
-  out += text;
-  std::replace_if(out.begin() + from, out.end(), is_control, ' ');
+// The last `size` bytes of `out` come from outside.
+void clean_last(std::string& out, std::size_t size) {
+  const char* const end = out.data() + out.size();
+  if (find_control(end - size, end) == end) return;
+  std::replace_if(out.end() - static_cast<std::ptrdiff_t>(size), out.end(), is_control, ' ');
 }
 
 void append_number(std::string& out, std::uint64_t number, int base) {
@@ -93,26 +98,34 @@ std::string_view reason_phrase(int status) {
   return at != kReasons.end() && at->first == status ? at->second : "Unknown";
 }
 
-void append_request_line(std::string& out, std::string_view method, std::string_view target) {
-  append_clean(out, method);
-  out += ' ';
-  append_clean(out, target);
+void append_request_line(std::string& out, std::string_view method, std::string_view path,
+                         std::string_view query) {
+  const std::size_t before = out.size();
+  append_parts(out, method, " ", path, query.empty() ? "" : "?", query);
+  clean_last(out, out.size() - before);
   out += " HTTP/1.1\r\n";
 }
 
 void append_status_line(std::string& out, int status, std::string_view reason) {
   IM_ASSERT(status >= 100 && status <= 599);
-  out += "HTTP/1.1 ";
-  append_number(out, static_cast<std::uint64_t>(status), 10);
-  out += ' ';
-  append_clean(out, reason.empty() ? reason_phrase(status) : reason);
+  if (reason.empty()) reason = reason_phrase(status);
+  const std::array digits{static_cast<char>('0' + status / 100),
+                          static_cast<char>('0' + status / 10 % 10),
+                          static_cast<char>('0' + status % 10)};
+  append_parts(out, "HTTP/1.1 ", std::string_view(digits.data(), digits.size()), " ", reason);
+  clean_last(out, reason.size());
   out += "\r\n";
 }
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {
-  out += name;
-  out += ": ";
-  append_clean(out, value);
+  append_parts(out, name, ": ", value);
+  clean_last(out, value.size());
+  out += "\r\n";
+}
+
+void append_value(std::string& out, std::string_view value) {
+  out += value;
+  clean_last(out, value.size());
   out += "\r\n";
 }
 

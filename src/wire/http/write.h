@@ -10,10 +10,13 @@
 
 namespace infermesh::http {
 
-void append_request_line(std::string& out, std::string_view method, std::string_view target);
+// The target is `path`, with "?" and `query` where there is one.
+void append_request_line(std::string& out, std::string_view method, std::string_view path,
+                         std::string_view query = {});
 // With the usual phrase of the status when `reason` is empty.
 void append_status_line(std::string& out, int status, std::string_view reason = {});
 void append_header(std::string& out, std::string_view name, std::string_view value);
+void append_value(std::string& out, std::string_view value);  // the rest of a header's line
 void append_content_length(std::string& out, std::uint64_t length);
 void append_chunked(std::string& out);   // transfer-encoding: chunked
 void append_head_end(std::string& out);  // the blank line
