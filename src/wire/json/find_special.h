@@ -1,8 +1,9 @@
 // find_special: the first byte of a JSON string that needs a look: quote, backslash or control
-// character. 16 bytes a step where SSE2 is there, 32 in long strings where the machine has AVX2, 8
+// character. 16 bytes a step where SSE2 is there, 64 in long strings where the machine has AVX2, 8
 // otherwise.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -18,19 +19,31 @@ inline bool is_special(char c) {
   return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
 }
 
+constexpr std::array<bool, 256> kSimpleEscape = [] {
+  std::array<bool, 256> table{};
+  for (const char c : {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'}) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+// Whether a backslash and this are a whole escape.
+inline bool is_simple_escape(char c) {
+  return kSimpleEscape[static_cast<unsigned char>(c)];
+}
+
 #if defined(__x86_64__)
 #define IM_FIND_SPECIAL_AVX2
-// As far as whole steps go: the hit, or less than 32 bytes before `end`.
+// As far as whole steps go: the hit, or less than 64 bytes before `end`.
 __attribute__((target("avx2"))) const char* find_special_avx2(const char* p, const char* end);
-bool has_avx2();
+extern const bool kHasAvx2;
 #endif
 
 // Returns `end` when there is none.
 inline const char* find_special(const char* p, const char* end) {
 #if defined(__SSE2__)
-  constexpr std::ptrdiff_t kLong = 256;
 #if defined(IM_FIND_SPECIAL_AVX2)
-  if (end - p >= kLong && has_avx2()) p = find_special_avx2(p, end);
+  constexpr int kStepsBefore = 4;  // most strings are over by then
+  int steps = 0;
 #endif
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
@@ -44,6 +57,9 @@ inline const char* find_special(const char* p, const char* end) {
       return p + std::countr_zero(static_cast<unsigned>(mask));
     }
     p += 16;
+#if defined(IM_FIND_SPECIAL_AVX2)
+    if (++steps == kStepsBefore && kHasAvx2) p = find_special_avx2(p, end);
+#endif
   }
 #else
   constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
@@ -59,6 +75,16 @@ inline const char* find_special(const char* p, const char* end) {
 #endif
   while (p != end && !is_special(*p)) ++p;
   return p;
+}
+
+// The closing quote of the string whose text begins at p. nullptr: it is not there, or there is
+// something else on the way than text and escapes of two bytes.
+inline const char* find_closing_quote(const char* p, const char* end) {
+  while ((p = find_special(p, end)) != end && *p == '\\') {
+    if (end - p < 2 || !is_simple_escape(p[1])) return nullptr;
+    p += 2;
+  }
+  return p != end && *p == '"' ? p : nullptr;
 }
 
 }  // namespace infermesh::json

@@ -23,5 +23,18 @@ TEST(FindSpecial, FindsTheFirstOneWhereverItIsInTextOfAnyLength) {
   }
 }
 
+TEST(FindClosingQuote, PassesOverTextAndShortEscapesOnly) {
+  const auto at = [](std::string_view text) {
+    const char* const quote = find_closing_quote(text.data(), text.data() + text.size());
+    return quote == nullptr ? -1 : quote - text.data();
+  };
+  EXPECT_EQ(at("\""), 0);
+  EXPECT_EQ(at(R"(ab\n\\\"c")"), 9);
+  for (const std::string_view text :
+       {"", "ab", R"(ab\)", R"(\u0041")", R"(\x")", "a\nb\"", R"(\")"}) {
+    EXPECT_EQ(at(text), -1) << text;
+  }
+}
+
 }  // namespace
 }  // namespace infermesh::json

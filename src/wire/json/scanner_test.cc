@@ -4,6 +4,9 @@
 
 #include <vector>
 
+#include "base/rng.h"
+#include "wire/json/scanner_run.h"
+
 namespace infermesh::json {
 namespace {
 
@@ -48,6 +51,40 @@ Scan scan(std::string_view text, std::size_t size = SIZE_MAX) {
   return result;
 }
 
+struct Collect {
+  Scan& into;
+
+  template <TokenKind kind>
+  bool take(const Token& token) {
+    EXPECT_EQ(token.kind, kind);
+    EXPECT_FALSE(token.plain && (!token.first || !token.last || token.text.contains('\\')));
+    if (token.first) into.events.push_back({token.kind, token.depth, "", token.begin, 0});
+    into.events.back().text += token.text;
+    into.events.back().end = token.end;
+    return true;
+  }
+};
+
+// The same through run().
+Scan run(std::string_view text, std::size_t size = SIZE_MAX) {
+  Scan result;
+  Scanner scanner;
+  Collect sink{result};
+  while (true) {
+    const std::string piece(text.substr(0, size));
+    text.remove_prefix(piece.size());
+    scanner.feed(piece);
+    if (scanner.run(sink) == TokenKind::kError) {
+      result.error = scanner.error_text();
+      return result;
+    }
+    if (text.empty()) break;
+  }
+  result.whole = scanner.finish();
+  if (!result.whole) result.error = scanner.error_text();
+  return result;
+}
+
 TEST(Scanner, GivesTokensWithDepthAndOffsets) {
   const Scan result = scan(R"( {"a": [1, "b\n"], "c":true} )");
   ASSERT_TRUE(result.whole);
@@ -66,10 +103,12 @@ TEST(Scanner, PiecesOfAnySizeGiveTheSameTokens) {
       R"("a string that is longer than thirty-two bytes \\ and has escapes \/ \b\f\n\r\t in it"]})";
   const Scan whole = scan(text);
   ASSERT_TRUE(whole.whole) << whole.error;
+  EXPECT_EQ(run(text).events, whole.events);
   for (std::size_t size = 1; size < text.size(); ++size) {
     const Scan pieces = scan(text, size);
     EXPECT_EQ(pieces.events, whole.events) << "pieces of " << size;
     EXPECT_TRUE(pieces.whole);
+    EXPECT_EQ(run(text, size).events, whole.events) << "pieces of " << size;
   }
 }
 
@@ -78,6 +117,7 @@ TEST(Scanner, TakesEveryKindOfWholeValue) {
                                       "null", "\"\"", "[]", "{}", " [ ] ", "[[[]]]", "\"\x7f\""}) {
     EXPECT_TRUE(scan(text).whole) << text;
     EXPECT_TRUE(scan(text, 1).whole) << text;
+    EXPECT_TRUE(run(text).whole) << text;
   }
 }
 
@@ -115,6 +155,28 @@ TEST(Scanner, RefusesWhatIsNotJson) {
   for (const auto& [text, error] : cases) {
     EXPECT_EQ(scan(text).error, error) << text;
     EXPECT_EQ(scan(text, 1).error, error) << text;
+    EXPECT_EQ(run(text).error, error) << text;
+    EXPECT_EQ(run(text, 1).error, error) << text;
+  }
+}
+
+TEST(Scanner, ChangedDocumentsAreReadAlikeByRun) {
+  constexpr std::string_view kText =
+      R"({"a":[1,-20,0.5,"b\n",{"c":"d","e":null}],"long key of some length":true, "f" : [ ] ,"g":{}})";
+  constexpr std::string_view kBytes = "\",:[]{}\\ 0-1.eEtfn\n";
+  Rng rng(20240612);
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text(kText);
+    for (int times = 0; times < 2; ++times) {
+      text[rng.below(text.size())] = kBytes[rng.below(kBytes.size())];
+    }
+    const std::size_t size = 1 + rng.below(text.size());
+    const Scan expected = scan(text);
+    const Scan got = run(text, size);
+    ASSERT_EQ(got.error, expected.error) << text << " in pieces of " << size;
+    ASSERT_EQ(got.whole, expected.whole) << text;
+    if (!expected.whole) continue;
+    ASSERT_EQ(got.events, expected.events) << text;
   }
 }
 

@@ -1,6 +1,8 @@
 #include "wire/openai/answer_scan.h"
 
 #include "base/text.h"
+#include "wire/json/key_table.h"
+#include "wire/json/scanner_run.h"
 #include "wire/json/text.h"
 
 namespace infermesh::openai {
@@ -73,7 +75,7 @@ constexpr Row kTimingsRows[]{{"cache_n", Node::kTimingsCached},
                              {"prompt_n", Node::kTimingsPrompt},
                              {"predicted_n", Node::kTimingsOutput}};
 
-std::span<const Row> rows_of(Node node) {
+constexpr std::span<const Row> rows_of(Node node) {
   switch (node) {
     case Node::kRoot:
       return kRootRows;
@@ -106,17 +108,40 @@ std::span<const Row> rows_of(Node node) {
   }
 }
 
-Node child(Node node, std::string_view key) {
-  for (const Row& row : rows_of(node)) {
-    if (row.key == key) return row.node;
+constexpr auto kNodes = static_cast<std::size_t>(Node::kTimingsOutput) + 1;
+
+constexpr std::size_t kRowsTotal = [] {
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < kNodes; ++i) total += rows_of(static_cast<Node>(i)).size();
+  return total;
+}();
+
+constexpr json::KeyTable kKeys([] {
+  std::array<json::KeyRow, kRowsTotal> all{};
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < kNodes; ++i) {
+    for (const Row& row : rows_of(static_cast<Node>(i))) {
+      all[count++] = {static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(row.node), row.key};
+    }
   }
-  return Node::kSkip;
+  return all;
+}());
+
+Node child(Node node, std::string_view key) {
+  return static_cast<Node>(kKeys.find(static_cast<std::uint8_t>(node), key)
+                               .value_or(static_cast<std::uint8_t>(Node::kSkip)));
 }
+
+constexpr std::array<bool, kNodes> kHasRows = [] {
+  std::array<bool, kNodes> has{};
+  for (std::size_t i = 0; i < kNodes; ++i) has[i] = !rows_of(static_cast<Node>(i)).empty();
+  return has;
+}();
 
 // Whether a container with this node is looked into.
 bool is_entered(Node node, TokenKind kind) {
   if (kind == TokenKind::kBeginArray) return node == Node::kChoices || node == Node::kContentList;
-  return !rows_of(node).empty();
+  return kHasRows[static_cast<std::size_t>(node)];
 }
 
 Node root_of(Api api) {
@@ -135,7 +160,7 @@ std::size_t number_index(Node node) {
 
 void AnswerScan::begin() {
   scanner_ = {};
-  subtree_ = ~0U;
+  subtree_ = kNoSubtree;
   node_ = Node::kSkip;
   type_.clear();
   finish_reason_.clear();
@@ -143,48 +168,51 @@ void AnswerScan::begin() {
   sequence_.reset();
   models_.clear();
   choices_ = 0;
+  content_strings_ = 0;
+  content_ = {};
   is_object_ = has_choices_ = has_usage_ = has_error_ = has_content_ = is_done_ = false;
 }
 
+struct AnswerScan::Sink {
+  AnswerScan& scan;
+
+  template <TokenKind kind>
+  bool take(const Token& token) {
+    constexpr bool kEnds = kind == TokenKind::kEndObject || kind == TokenKind::kEndArray;
+    if (scan.subtree_ != kNoSubtree) {
+      if (kEnds && token.depth == scan.subtree_) scan.subtree_ = kNoSubtree;
+      return true;
+    }
+    if constexpr (kEnds) return true;
+    if constexpr (kind == TokenKind::kKey) {
+      if (token.plain) {
+        scan.key_node_ = child(scan.nodes_[token.depth], token.text);
+      } else {
+        scan.key_piece(token);
+      }
+      return true;
+    }
+    if (token.first) scan.begin_value(token);
+    if constexpr (kind == TokenKind::kBeginObject || kind == TokenKind::kBeginArray) {
+      scan.begin_container(token);
+    }
+    if (scan.node_ == Node::kSkip) return true;
+    if constexpr (kind == TokenKind::kString) scan.string_piece(token);
+    if constexpr (kind == TokenKind::kNumber) scan.number_piece(token);
+    return true;
+  }
+};
+
 bool AnswerScan::feed(std::string_view bytes) {
   scanner_.feed(bytes);
-  for (;;) {
-    const Token token = scanner_.next();
-    if (token.kind == TokenKind::kMore) return true;
-    if (token.kind == TokenKind::kError) return false;
-    const bool ends = token.kind == TokenKind::kEndObject || token.kind == TokenKind::kEndArray;
-    if (subtree_ == ~0U) {
-      if (!ends) take(token);
-    } else if (ends && token.depth == subtree_) {
-      subtree_ = ~0U;
-    }
-  }
+  Sink sink{*this};
+  return scanner_.run(sink) == TokenKind::kMore;
 }
 
-void AnswerScan::take(const Token& token) {
-  switch (token.kind) {
-    case TokenKind::kKey:
-      if (token.first && token.last && !token.text.contains('\\')) {
-        key_node_ = child(nodes_[token.depth], token.text);
-        return;
-      }
-      if (token.first) key_.clear();
-      if (key_.size() < 6 * kTextMax) key_.append(token.text.substr(0, 6 * kTextMax));
-      if (token.last) key_node_ = child(nodes_[token.depth], json::unescape(key_));
-      return;
-    case TokenKind::kBeginObject:
-    case TokenKind::kBeginArray:
-      begin_value(token);
-      return begin_container(token);
-    case TokenKind::kString:
-      if (token.first) begin_value(token);
-      return string_piece(token);
-    case TokenKind::kNumber:
-      if (token.first) begin_value(token);
-      return number_piece(token);
-    default:
-      begin_value(token);
-  }
+void AnswerScan::key_piece(const Token& token) {
+  if (token.first) key_.clear();
+  if (key_.size() < 6 * kTextMax) key_.append(token.text.substr(0, 6 * kTextMax));
+  if (token.last) key_node_ = child(nodes_[token.depth], json::unescape(key_));
 }
 
 void AnswerScan::begin_value(const Token& token) {
@@ -229,6 +257,8 @@ void AnswerScan::string_piece(const Token& token) {
     case Node::kContent:
     case Node::kDelta:  // responses: the delta is the text itself
       has_content_ = has_content_ || !token.text.empty();
+      ++content_strings_;
+      content_ = token.plain ? Span{token.begin + 1, token.end - 1} : Span{};
       return;
     case Node::kType:
     case Node::kObject:
@@ -271,8 +301,8 @@ void AnswerScan::number_piece(const Token& token) {
 }
 
 std::uint64_t AnswerScan::settled_offset() const {
-  const bool in_model = node_ == Node::kModel && subtree_ == ~0U && scanner_.in_string_value() &&
-                        models_.size() < kAnswerModelsMax &&
+  const bool in_model = node_ == Node::kModel && subtree_ == kNoSubtree &&
+                        scanner_.in_string_value() && models_.size() < kAnswerModelsMax &&
                         scanner_.offset() - value_begin_ <= kModelMax;
   return in_model ? value_begin_ : scanner_.settled_offset();
 }

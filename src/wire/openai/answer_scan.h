@@ -41,6 +41,13 @@ class AnswerScan {
   bool has_usage() const { return has_usage_; }
   bool has_empty_choices() const { return has_choices_ && choices_ == 0; }
   bool has_content() const { return has_content_; }
+  // Offsets of the text of the one string with content, when it was plain and not empty; else
+  // empty.
+  struct Span {
+    std::uint64_t begin = 0, end = 0;
+    bool empty() const { return begin == end; }
+  };
+  Span only_content() const { return content_strings_ == 1 ? content_ : Span{}; }
   bool is_done() const { return is_done_; }  // Ollama: "done": true
   std::string_view type() const { return type_; }
   std::string_view finish_reason() const { return finish_reason_; }  // the last one, empty: none
@@ -51,12 +58,15 @@ class AnswerScan {
   std::uint64_t settled_offset() const;
 
  private:
+  static constexpr std::uint32_t kNoSubtree = ~0U;
   static constexpr std::size_t kDepthMax = 8;
   static constexpr std::size_t kNumbers = 10;
   static constexpr std::size_t kTextMax = 64;  // of types and finish reasons
   static constexpr std::uint64_t kModelMax = 4096;
 
-  void take(const json::Token& token);
+  struct Sink;  // takes the scanner's tokens
+
+  void key_piece(const json::Token& token);
   void begin_value(const json::Token& token);
   void begin_container(const json::Token& token);
   void string_piece(const json::Token& token);
@@ -66,7 +76,7 @@ class AnswerScan {
   Api api_;
   json::Scanner scanner_;
   std::array<Node, kDepthMax> nodes_{};  // by depth: what the members' container is
-  std::uint32_t subtree_ = ~0U;          // depth of the container that is passed over
+  std::uint32_t subtree_ = kNoSubtree;   // depth of the container that is passed over
   Node key_node_ = Node::kSkip;
   Node node_ = Node::kSkip;  // of the value being read
   std::string key_;
@@ -79,6 +89,8 @@ class AnswerScan {
   std::optional<std::int64_t> sequence_;
   std::vector<EditPoint> models_;
   std::uint32_t choices_ = 0;
+  std::uint32_t content_strings_ = 0;
+  Span content_;
   bool is_object_ = false;
   bool has_choices_ = false;
   bool has_usage_ = false;

@@ -1,9 +1,9 @@
 #include "wire/openai/facts.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 
+#include "core/prefix/block_hash.h"
+#include "wire/json/scanner_run.h"
 #include "wire/json/text.h"
 
 namespace infermesh::openai {
@@ -13,11 +13,8 @@ using json::TokenKind;
 
 namespace {
 
+constexpr std::size_t kEditPointsUsual = 4;
 constexpr std::size_t kKeyRawMax = 6 * kKeyBytesMax + 6;  // every byte may be escaped
-
-bool ends_container(TokenKind kind) {
-  return kind == TokenKind::kEndObject || kind == TokenKind::kEndArray;
-}
 
 std::string_view kind_text(TokenKind kind) {
   switch (kind) {
@@ -49,7 +46,7 @@ bool is_main_prompt(Act act) {
 }  // namespace
 
 std::uint64_t session_key(std::string_view value) {
-  const std::uint64_t hash = XXH3_64bits(value.data(), value.size());
+  const std::uint64_t hash = prefix::hash_block(value, 0);
   return hash == 0 ? 1 : hash;
 }
 
@@ -73,22 +70,49 @@ std::uint64_t FactsReader::body_session(std::string_view key) const {
   return at == keys.end() ? 0 : sessions_[static_cast<std::size_t>(at - keys.begin())];
 }
 
+struct FactsReader::Sink {
+  FactsReader& reader;
+
+  template <TokenKind kind>
+  bool take(const Token& token) {
+    using enum TokenKind;
+    constexpr bool kEnds = kind == kEndObject || kind == kEndArray;
+    if (reader.subtree_ != kNoSubtree) {
+      if (!kEnds || token.depth != reader.subtree_) return true;
+      reader.subtree_ = kNoSubtree;
+      reader.value_end(token);
+      return !reader.error_;
+    }
+    if constexpr (kind == kKey) {
+      reader.key_piece(token);
+    } else if constexpr (kEnds) {
+      reader.end_container(token);
+    } else {
+      if (token.first) reader.begin_value(token);
+      if constexpr (kind == kBeginObject || kind == kBeginArray) {
+        reader.begin_container(token);
+      } else if constexpr (kind == kString) {
+        reader.string_piece(token);
+      } else if constexpr (kind == kNumber) {
+        reader.number_piece(token);
+      } else {
+        reader.literal(token);
+      }
+    }
+    return !reader.error_;
+  }
+};
+
 Result<void> FactsReader::feed(std::string_view bytes) {
   if (error_) return std::unexpected(*error_);
   prompt_.set_input(bytes, scanner_.offset());
   scanner_.feed(bytes);
-  for (Token token = scanner_.next(); token.kind != TokenKind::kMore; token = scanner_.next()) {
-    if (token.kind == TokenKind::kError) {
-      refuse(ErrorCode::kInvalidJson, "The body is not valid JSON: " + scanner_.error_text() + ".",
-             {});
-    } else if (subtree_ == kNoSubtree) {
-      take(token);
-    } else if (ends_container(token.kind) && token.depth == subtree_) {
-      subtree_ = kNoSubtree;
-      value_end(token);
-    }
-    if (error_) return std::unexpected(*error_);
+  Sink sink{*this};
+  if (scanner_.run(sink) == TokenKind::kError) {
+    refuse(ErrorCode::kInvalidJson, "The body is not valid JSON: " + scanner_.error_text() + ".",
+           {});
   }
+  if (error_) return std::unexpected(*error_);
   prompt_.end_input();
   facts_.body_bytes = Bytes(static_cast<std::int64_t>(scanner_.offset()));
   return {};
@@ -107,51 +131,32 @@ Result<void> FactsReader::finish() {
   return {};
 }
 
-void FactsReader::take(const Token& token) {
-  switch (token.kind) {
-    case TokenKind::kKey:
-      return key_piece(token);
-    case TokenKind::kBeginObject:
-    case TokenKind::kBeginArray:
-      begin_value(token);
-      return begin_container(token);
-    case TokenKind::kEndObject:
-    case TokenKind::kEndArray:
-      return end_container(token);
-    case TokenKind::kString:
-      if (token.first) begin_value(token);
-      return string_piece(token);
-    case TokenKind::kNumber:
-      if (token.first) begin_value(token);
-      return number_piece(token);
-    default:
-      begin_value(token);
-      return literal(token);
-  }
-}
-
 void FactsReader::key_piece(const Token& token) {
+  if (token.plain) return key_read(token, token.text);
   if (token.first) key_.clear();
   key_.append(token.text.substr(0, kKeyRawMax - key_.size()));
   if (!token.last) return;
   if (key_.contains('\\')) key_ = json::unescape(key_);
-  if (token.depth == 1) return root_key();
+  key_read(token, key_);
+}
+
+void FactsReader::key_read(const Token& token, std::string_view key) {
+  if (token.depth == 1) return root_key(key);
   const Context context = contexts_[token.depth];
-  key_act_ = member_act(context, key_);
+  key_act_ = member_act(context, key);
   if (context != Context::kOptions) return;
   options_have_members_ = true;
   options_name_usage_ = options_name_usage_ || key_act_ == Act::kIncludeUsage;
 }
 
-void FactsReader::root_key() {
+void FactsReader::root_key(std::string_view key) {
   root_has_members_ = true;
-  const auto row = std::ranges::find(rows_, key_, &FieldRow::key);
-  root_row_ = static_cast<std::size_t>(row - rows_.begin());
+  root_row_ = root_row(facts_.api, key);
   key_act_ = Act::kSkip;
   const auto& keys = options_.session_body_keys;
-  session_index_ = static_cast<std::size_t>(std::ranges::find(keys, key_) - keys.begin());
-  if (row == rows_.end()) return;
-  key_act_ = row->act;
+  session_index_ = static_cast<std::size_t>(std::ranges::find(keys, key) - keys.begin());
+  if (root_row_ == kRootFieldsMax) return;
+  key_act_ = rows_[root_row_].act;
   const std::uint32_t bit = 1U << root_row_;
   prompt_.begin_field(root_row_);
   if (is_prompt(key_act_) && (rows_seen_ & bit) != 0) prompt_.restart_field(root_row_);
@@ -311,6 +316,7 @@ std::uint64_t FactsReader::settled_offset() const {
 }
 
 void FactsReader::add_edit_point(EditPoint point) {
+  if (edit_points_.empty()) edit_points_.reserve(kEditPointsUsual);
   if (edit_points_.size() == kEditPointsMax) {
     return refuse(ErrorCode::kInvalidField, "The same key stands too often in the body.",
                   rows_[root_row_ < rows_.size() ? root_row_ : 0].key.data());

@@ -61,9 +61,11 @@ class FactsReader final : public BodyReader {
   static constexpr std::size_t kContexts = 16;  // deeper containers are passed over
   static constexpr std::uint32_t kNoSubtree = ~0U;
 
-  void take(const json::Token& token);
+  struct Sink;  // takes the scanner's tokens
+
   void key_piece(const json::Token& token);
-  void root_key();
+  void key_read(const json::Token& token, std::string_view key);
+  void root_key(std::string_view key);
   void begin_value(const json::Token& token);
   void begin_container(const json::Token& token);
   void enter(const json::Token& token, Context context);

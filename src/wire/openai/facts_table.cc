@@ -1,5 +1,7 @@
 #include "wire/openai/facts_table.h"
 
+#include "wire/json/key_table.h"
+
 namespace infermesh::openai {
 namespace {
 
@@ -143,9 +145,7 @@ constexpr FieldRow kPartMembers[]{
 constexpr FieldRow kSystemPartMembers[]{{"text", Act::kBillingText}};
 constexpr FieldRow kDocumentMembers[]{{"text", Act::kContent}, {"content", Act::kContent}};
 
-}  // namespace
-
-std::span<const FieldRow> root_fields(Api api) {
+constexpr std::span<const FieldRow> fields_of(Api api) {
   switch (api) {
     case Api::kChat:
       return kChatFields;
@@ -188,18 +188,73 @@ std::span<const FieldRow> root_fields(Api api) {
   return {};
 }
 
-Act member_act(Context object, std::string_view key) {
-  std::span<const FieldRow> rows;
-  if (object == Context::kEngineOptions) rows = kEngineOptionsMembers;
-  if (object == Context::kOptions) rows = kOptionsMembers;
-  if (object == Context::kMessage) rows = kMessageMembers;
-  if (object == Context::kPart) rows = kPartMembers;
-  if (object == Context::kSystemPart) rows = kSystemPartMembers;
-  if (object == Context::kDocument) rows = kDocumentMembers;
-  for (const FieldRow& row : rows) {
-    if (row.key == key) return row.act;
+constexpr std::span<const FieldRow> members_of(Context object) {
+  switch (object) {
+    case Context::kOptions:
+      return kOptionsMembers;
+    case Context::kEngineOptions:
+      return kEngineOptionsMembers;
+    case Context::kMessage:
+      return kMessageMembers;
+    case Context::kPart:
+      return kPartMembers;
+    case Context::kSystemPart:
+      return kSystemPartMembers;
+    case Context::kDocument:
+      return kDocumentMembers;
+    default:
+      return {};
   }
-  return Act::kSkip;
+}
+
+constexpr auto kContexts = static_cast<std::size_t>(Context::kDocument) + 1;
+
+// Scopes of the key table: the route families, then the objects inside.
+constexpr std::uint8_t scope_of(Api api) {
+  return static_cast<std::uint8_t>(api);
+}
+constexpr std::uint8_t scope_of(Context object) {
+  return static_cast<std::uint8_t>(kApis + static_cast<std::size_t>(object));
+}
+
+constexpr std::size_t kRowsTotal = [] {
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < kApis; ++i) total += fields_of(static_cast<Api>(i)).size();
+  for (std::size_t i = 0; i < kContexts; ++i) total += members_of(static_cast<Context>(i)).size();
+  return total;
+}();
+
+constexpr json::KeyTable kKeys([] {
+  std::array<json::KeyRow, kRowsTotal> all{};
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < kApis; ++i) {
+    std::uint8_t index = 0;
+    for (const FieldRow& row : fields_of(static_cast<Api>(i))) {
+      all[count++] = {scope_of(static_cast<Api>(i)), index++, row.key};
+    }
+  }
+  for (std::size_t i = 0; i < kContexts; ++i) {
+    for (const FieldRow& row : members_of(static_cast<Context>(i))) {
+      all[count++] = {scope_of(static_cast<Context>(i)), static_cast<std::uint8_t>(row.act),
+                      row.key};
+    }
+  }
+  return all;
+}());
+
+}  // namespace
+
+std::span<const FieldRow> root_fields(Api api) {
+  return fields_of(api);
+}
+
+std::size_t root_row(Api api, std::string_view key) {
+  return kKeys.find(scope_of(api), key).value_or(kRootFieldsMax);
+}
+
+Act member_act(Context object, std::string_view key) {
+  const auto act = kKeys.find(scope_of(object), key);
+  return act ? static_cast<Act>(*act) : Act::kSkip;
 }
 
 Act element_act(Context array) {

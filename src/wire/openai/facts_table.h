@@ -73,6 +73,7 @@ constexpr std::size_t kRootFieldsMax = 24;
 constexpr std::size_t kKeyBytesMax = 64;  // longer keys are none of ours
 
 std::span<const FieldRow> root_fields(Api api);
+std::size_t root_row(Api api, std::string_view key);  // kRootFieldsMax when it has none
 Act member_act(Context object, std::string_view key);
 Act element_act(Context array);
 

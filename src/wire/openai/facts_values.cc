@@ -1,5 +1,6 @@
 // FactsReader: what each value says, and the sum of it (facts.h).
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <limits>
 
@@ -71,7 +72,7 @@ void FactsReader::collected(const Token& token) {
 }
 
 void FactsReader::model_read(const Token& token) {
-  std::string model = json::unescape(collected_);
+  std::string model = collected_.contains('\\') ? json::unescape(collected_) : collected_;
   if (models_ > 0 && model != facts_.model) model_conflict_ = true;
   facts_.model = std::move(model);
   ++models_;
@@ -160,7 +161,8 @@ PromptCounter FactsReader::sum() const {
   PromptCounter all;
   PromptCounter side_a;
   PromptCounter side_b;
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
+  for (std::uint32_t left = rows_seen_; left != 0; left &= left - 1) {
+    const auto i = static_cast<std::size_t>(std::countr_zero(left));
     const Act act = rows_[i].act;
     PromptCounter& into = act == Act::kSideA ? side_a : act == Act::kSideB ? side_b : all;
     const PromptCounter& counter = prompt_.counter(i);
