@@ -1,10 +1,10 @@
 #include "core/prefix/block_hasher.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
+#include <cstring>
 
 #include "base/assert.h"
+#include "core/prefix/block_hash.h"
 
 namespace infermesh::prefix {
 
@@ -21,19 +21,18 @@ void BlockHasher::feed(std::string_view text) {
     partial_.append(text.substr(0, taken));
     text.remove_prefix(taken);
     if (partial_.size() < block_bytes_) return;
-    add_block(partial_);
+    add_blocks(partial_);
     partial_.clear();
   }
-  while (text.size() >= block_bytes_) {
-    if (blocks_max_ != 0 && full()) return;
-    add_block(text.substr(0, block_bytes_));
-    text.remove_prefix(block_bytes_);
-  }
+  text.remove_prefix(add_blocks(text));
+  if (partial_.capacity() < block_bytes_) partial_.reserve(block_bytes_);
   partial_.append(text);
 }
 
 void BlockHasher::mix(std::uint64_t value) {
-  chain_ = XXH3_64bits_withSeed(&value, sizeof value, chain_);
+  char bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  chain_ = hash_block({bytes, sizeof bytes}, chain_);
 }
 
 void BlockHasher::restart() {
@@ -44,13 +43,27 @@ void BlockHasher::restart() {
 }
 
 std::uint64_t BlockHasher::digest() const {
-  return XXH3_64bits_withSeed(partial_.data(), partial_.size(), chain_ ^ bytes_);
+  return hash_block(partial_, chain_ ^ bytes_);
 }
 
-void BlockHasher::add_block(std::string_view block) {
-  // A seed for long input costs XXH3 as much as the input itself; one for eight bytes is nothing.
-  mix(XXH3_64bits(block.data(), block.size()));
-  if (blocks_.size() < blocks_max_) blocks_.push_back(chain_);
+// Takes the whole blocks from the text's beginning and answers their size; of those after
+// blocks_max there is nothing else to take.
+std::size_t BlockHasher::add_blocks(std::string_view text) {
+  const std::size_t whole = text.size() / block_bytes_;
+  const std::size_t room = blocks_max_ == 0 ? whole : blocks_max_ - blocks_.size();
+  const std::size_t hashed = std::min(whole, room);
+  if (blocks_max_ != 0 && blocks_.size() + hashed > blocks_.capacity()) {
+    blocks_.reserve(
+        std::min(blocks_max_, std::max(blocks_.size() + hashed, 2 * blocks_.size() + 8)));
+  }
+  const char* at = text.data();
+  std::uint64_t chain = chain_;
+  for (std::size_t i = 0; i < hashed; ++i, at += block_bytes_) {
+    chain = hash_block({at, block_bytes_}, chain);
+    if (blocks_max_ != 0) blocks_.push_back(chain);
+  }
+  chain_ = chain;
+  return whole * block_bytes_;
 }
 
 }  // namespace infermesh::prefix

@@ -1,8 +1,7 @@
 // BlockHasher: hashes of a prompt's blocks, each chained with all before it, from text that arrives
 // in pieces. Equal hash at index i means equal text up to the end of block i (but for a chance of
-// 2^-64 or so), which is what a prefix index needs. The cut into pieces does not matter. XXH3 (64
-// bit) of the block, hashed with that of the block before; not for hostile collisions: a client can
-// only confuse its own cache estimate.
+// 2^-64 or so), which is what a prefix index needs. The cut into pieces does not matter. The hash
+// of a block is that of block_hash.h.
 //
 // One buffer of a block is kept, and hashes of at most blocks_max blocks; text after them only
 // counts.
@@ -40,7 +39,7 @@ class BlockHasher {
   std::uint64_t digest() const;
 
  private:
-  void add_block(std::string_view block);
+  std::size_t add_blocks(std::string_view text);
 
   std::uint32_t block_bytes_;
   std::size_t blocks_max_;

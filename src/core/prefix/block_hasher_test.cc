@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/rng.h"
 
@@ -78,6 +79,43 @@ TEST(BlockHasher, KeepsNoMoreBlocksThanItsLimitButCountsTheBytes) {
   EXPECT_EQ(hasher.bytes(), 1000U);
   const auto all = hashes(text, 16);
   EXPECT_TRUE(std::ranges::equal(hasher.blocks(), std::span(all).first(3)));
+}
+
+TEST(BlockHasher, EachBitChangesHalfOfTheHash) {
+  const std::string text = text_of(272);
+  for (const std::size_t block : {256U, 272U, 40U}) {
+    const BlockHash before = hashes(text.substr(0, block), static_cast<std::uint32_t>(block))[0];
+    int changed = 0;
+    for (std::size_t bit = 0; bit < 8 * block; ++bit) {
+      std::string other = text.substr(0, block);
+      other[bit / 8] = static_cast<char>(other[bit / 8] ^ (1 << (bit % 8)));
+      const int bits = std::popcount(before ^ hashes(other, static_cast<std::uint32_t>(block))[0]);
+      EXPECT_GT(bits, 10) << bit;
+      changed += bits;
+    }
+    EXPECT_NEAR(changed / (8.0 * static_cast<double>(block)), 32, 1) << block;
+  }
+}
+
+TEST(BlockHasher, SimilarBlocksNeverMeet) {
+  std::vector<BlockHash> all;
+  for (int i = 0; i < 100'000; ++i) {
+    std::string block(256, ' ');
+    const std::string number = std::to_string(i);
+    block.replace(static_cast<std::size_t>(i % 16) * 15, number.size(), number);
+    all.push_back(hashes(block)[0]);
+  }
+  std::ranges::sort(all);
+  EXPECT_EQ(std::ranges::adjacent_find(all), all.end());
+}
+
+// The same on every machine and in every version: what one router keeps, another may read.
+TEST(BlockHasher, TheHashesStayWhatTheyAre) {
+  const auto blocks = hashes(text_of(600));
+  ASSERT_EQ(blocks.size(), 2U);
+  EXPECT_EQ(blocks[0], 8165077777073874950U);
+  EXPECT_EQ(blocks[1], 16119482270502089041U);
+  EXPECT_EQ(hashes(text_of(600), 100, 7)[5], 13724297319090248409U);
 }
 
 TEST(BlockHasher, DigestCoversTheUnfinishedBlock) {

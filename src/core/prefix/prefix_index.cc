@@ -39,6 +39,24 @@ void store(std::uint64_t& word, std::uint64_t value) {
   std::atomic_ref(word).store(value, kRelaxed);
 }
 
+// Marks, numbered from 0: each of the first kDense blocks, then kPerOctave for each doubling.
+constexpr std::uint32_t kDense = 64, kPerOctave = 16;
+
+// How many blocks a mark stands at the end of.
+std::uint32_t blocks_at(std::uint32_t mark) {
+  if (mark < kDense) return mark + 1;
+  const std::uint32_t octave = kDense << ((mark - kDense) / kPerOctave);
+  return octave + ((mark - kDense) % kPerOctave + 1) * (octave / kPerOctave);
+}
+
+std::uint32_t marks_in(std::size_t blocks) {
+  const auto count = static_cast<std::uint32_t>(blocks);
+  if (count <= kDense) return count;
+  const auto doublings = static_cast<std::uint32_t>(std::bit_width(count / kDense)) - 1;
+  const std::uint32_t octave = kDense << doublings;
+  return kDense + doublings * kPerOctave + (count - octave) / (octave / kPerOctave);
+}
+
 std::uint64_t mix(std::uint64_t x) {
   x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ULL;
   x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ULL;
@@ -77,28 +95,37 @@ bool PrefixIndex::alive(std::uint64_t data, Instant now) const {
   return ((clock - (data >> kClockShift)) & kClockMask) <= (capacity >> kClockUnitBits);
 }
 
+void PrefixIndex::prefetch(BlockHash block, std::uint32_t group) const {
+  const Slot* slots = bucket(block, group);
+  __builtin_prefetch(slots);
+  __builtin_prefetch(slots + kSlots / 2);
+}
+
 // True when the endpoint did not hold the block before.
 bool PrefixIndex::put(BlockHash block, EndpointId endpoint, std::uint64_t data, Instant now) {
-  Slot* slots = bucket(block, endpoint.value / kGroup);
+  Slot* const slots = bucket(block, endpoint.value / kGroup);
+  const auto write = [&](Slot& slot) {
+    store(slot.tag, block ^ data);
+    store(slot.data, data);
+  };
+  for (Slot* slot = slots; slot != slots + kSlots; ++slot) {
+    const std::uint64_t held = load(slot->data);
+    if ((load(slot->tag) ^ held) != block || endpoint_of(held) != endpoint.value) continue;
+    if ((held & 1) == 0) continue;
+    write(*slot);
+    return !alive(held, now);
+  }
   Slot* victim = slots;
   std::uint64_t victim_age = 0;
   for (Slot* slot = slots; slot != slots + kSlots; ++slot) {
     const std::uint64_t held = load(slot->data);
-    const bool usable = alive(held, now);
-    if (endpoint_of(held) == endpoint.value && (held & 1) != 0 &&
-        (load(slot->tag) ^ held) == block) {
-      store(slot->tag, block ^ data);
-      store(slot->data, data);
-      return !usable;
-    }
-    const std::uint64_t age = usable ? age_units(held, now) + 1 : kTimeMask + 2;
-    if (age > victim_age) {
-      victim = slot;
-      victim_age = age;
-    }
+    const std::uint64_t age = alive(held, now) ? age_units(held, now) + 1 : kTimeMask + 2;
+    if (age <= victim_age) continue;
+    victim = slot;
+    victim_age = age;
+    if (age == kTimeMask + 2) break;
   }
-  store(victim->tag, block ^ data);
-  store(victim->data, data);
+  write(*victim);
   return true;
 }
 
@@ -110,85 +137,158 @@ void PrefixIndex::insert(std::span<const BlockHash> blocks, EndpointId endpoint,
                              ((owner.epoch.load(kRelaxed) & kEpochMask) << kEpochShift) |
                              (time_units(now) << kTimeShift) |
                              ((clock & kClockMask) << kClockShift) | 1;
-  constexpr std::size_t kAhead = 8;  // buckets fetched ahead: each is a cache miss of its own
+  constexpr std::uint32_t kAhead = 8;  // buckets fetched ahead: each is a cache miss of its own
+  const std::uint32_t marks = marks_in(blocks.size());
   std::uint64_t fresh = 0;
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    if (i + kAhead < blocks.size()) {
-      const Slot* next = bucket(blocks[i + kAhead], endpoint.value / kGroup);
-      __builtin_prefetch(next, 1);
-      __builtin_prefetch(next + kSlots / 2, 1);
+  std::uint32_t before = 0;
+  for (std::uint32_t mark = 0; mark < marks; ++mark) {
+    if (mark + kAhead < marks) {
+      prefetch(blocks[blocks_at(mark + kAhead) - 1], endpoint.value / kGroup);
     }
-    if (put(blocks[i], endpoint, data, now)) ++fresh;
+    const std::uint32_t count = blocks_at(mark);
+    if (put(blocks[count - 1], endpoint, data, now)) fresh += count - before;
+    before = count;
   }
   owner.inserted.fetch_add(fresh, kRelaxed);
 }
 
 // Bit i: the endpoint group * kGroup + i holds the block.
-std::uint64_t PrefixIndex::holders(BlockHash block, std::uint32_t group, Instant now) const {
+std::uint8_t PrefixIndex::holders(BlockHash block, std::uint32_t group, Instant now) const {
   Slot* slots = bucket(block, group);
-  std::uint64_t found = 0;
+  unsigned found = 0;
   for (Slot* slot = slots; slot != slots + kSlots; ++slot) {
     const std::uint64_t data = load(slot->data);
     if ((load(slot->tag) ^ data) != block || endpoint_of(data) / kGroup != group) continue;
-    if (alive(data, now)) found |= 1ULL << (endpoint_of(data) % kGroup);
+    if (alive(data, now)) found |= 1U << (endpoint_of(data) % kGroup);
   }
-  return found;
+  return static_cast<std::uint8_t>(found);
 }
 
-// Of the `wanted` members, those that hold the first `count` blocks. Holding block n + 1 implies
-// holding block n, so a block pushed out of the middle of a run is forgiven when the next one is
-// there.
-std::uint64_t PrefixIndex::holders_of(const Probe& probe, std::uint32_t count,
-                                      std::uint64_t wanted) const {
-  std::uint64_t found = holders(probe.blocks[count - 1], probe.group, probe.now);
-  if ((wanted & ~found) != 0 && count < probe.blocks.size()) {
-    found |= holders(probe.blocks[count], probe.group, probe.now);
+// A group of neighbouring candidates whose run goes on, or one candidate whose run's end is looked
+// for. Trivial: arrays of it on the stack are not filled beforehand.
+struct PrefixIndex::Group {
+  std::uint16_t number;     // endpoint ids / kGroup
+  std::uint16_t candidate;  // the first one's index
+  std::uint8_t all;         // bit per endpoint that is a candidate
+  std::uint8_t members;     // of those, who is still asked for
+  std::uint8_t found;       // of those, who holds the mark asked for
+  std::uint32_t low;        // marks held
+  std::uint32_t high;       // marks not held
+  std::uint32_t middle() const { return low + (high - low) / 2; }
+  std::size_t candidate_of(unsigned bit) const {
+    constexpr std::array<std::uint8_t, 8> kOnes{0, 1, 1, 2, 1, 2, 2, 3};
+    return candidate + kOnes[all & ((1U << bit) - 1)];
   }
-  return found & wanted;
+};
+
+// Searches of many groups go side by side, so that their cache misses overlap.
+struct PrefixIndex::Search {
+  const PrefixIndex& index;
+  std::span<const BlockHash> blocks;
+  Instant now;
+  std::uint32_t marks;
+
+  std::size_t gallop(std::span<Group> groups, std::span<Group> ends,
+                     std::span<std::uint32_t> cached) const;
+  void bisect(std::span<Group> ends, std::span<std::uint32_t> cached) const;
+  // Blocks of so many marks.
+  static std::uint32_t length(std::uint32_t held) { return held == 0 ? 0 : blocks_at(held - 1); }
+  BlockHash hash_at(std::uint32_t held) const { return blocks[blocks_at(held - 1) - 1]; }
+
+  // Sets `found` of each group: who holds so many marks. Holding mark n + 1 implies holding mark n,
+  // so a mark pushed out of the middle of a run is forgiven when the next one is there.
+  template <typename Held>
+  void ask(std::span<Group> groups, Held held) const {
+    for (Group& group : groups) index.prefetch(hash_at(held(group)), group.number);
+    for (Group& group : groups) {
+      group.found = group.members & index.holders(hash_at(held(group)), group.number, now);
+      const bool lacking = group.found != group.members && held(group) < marks;
+      if (lacking) index.prefetch(hash_at(held(group) + 1), group.number);
+    }
+    for (Group& group : groups) {
+      if (group.found == group.members || held(group) == marks) continue;
+      group.found |= group.members & index.holders(hash_at(held(group) + 1), group.number, now);
+    }
+  }
+};
+
+// Answers how many runs end between two counts; those are in `ends`, the others' lengths in
+// `cached`.
+std::size_t PrefixIndex::Search::gallop(std::span<Group> groups, std::span<Group> ends,
+                                        std::span<std::uint32_t> cached) const {
+  std::size_t ended = 0;
+  std::uint32_t held = 0;
+  for (std::uint32_t step = 1; !groups.empty() && held < marks; step *= 2) {
+    const std::uint32_t next = std::min(held + step, marks);
+    ask(groups, [next](const Group&) { return next; });
+    std::size_t kept = 0;
+    for (const Group& group : groups) {
+      for (unsigned lost = group.members & ~group.found; lost != 0; lost &= lost - 1) {
+        const auto bit = static_cast<unsigned>(std::countr_zero(lost));
+        const std::size_t candidate = group.candidate_of(bit);
+        cached[candidate] = length(held);
+        if (next - held == 1) continue;
+        ends[ended++] = {group.number,
+                         static_cast<std::uint16_t>(candidate),
+                         0,
+                         static_cast<std::uint8_t>(1U << bit),
+                         0,
+                         held,
+                         next};
+      }
+      if (group.found == 0) continue;
+      groups[kept] = group;
+      groups[kept++].members = group.found;
+    }
+    groups = groups.first(kept);
+    held = next;
+  }
+  for (const Group& group : groups) {
+    for (unsigned left = group.members; left != 0; left &= left - 1) {
+      cached[group.candidate_of(static_cast<unsigned>(std::countr_zero(left)))] = length(held);
+    }
+  }
+  return ended;
+}
+
+void PrefixIndex::Search::bisect(std::span<Group> ends, std::span<std::uint32_t> cached) const {
+  while (!ends.empty()) {
+    ask(ends, [](const Group& group) { return group.middle(); });
+    std::size_t kept = 0;
+    for (Group group : ends) {
+      (group.found != 0 ? group.low : group.high) = group.middle();
+      cached[group.candidate] = length(group.low);
+      if (group.high - group.low > 1) ends[kept++] = group;
+    }
+    ends = ends.first(kept);
+  }
+}
+
+std::uint32_t PrefixIndex::marked(std::size_t blocks) {
+  return Search::length(marks_in(blocks));
 }
 
 // Gallops: the counts double until nobody holds that many. Whoever drops out on the way has the end
 // of its run between two counts and finds it by bisection.
-void PrefixIndex::match_group(const Probe& probe, std::span<const EndpointId> members,
-                              std::span<std::uint32_t> cached) const {
-  const auto total = static_cast<std::uint32_t>(probe.blocks.size());
-  std::uint64_t running = 0;
-  for (const EndpointId member : members) running |= 1ULL << (member.value % kGroup);
-  std::array<std::uint32_t, kGroup> runs{};
-  std::uint32_t held = 0;
-  for (std::uint32_t step = 1; running != 0 && held < total; step *= 2) {
-    const std::uint32_t next = std::min(held + step, total);
-    const std::uint64_t found = holders_of(probe, next, running);
-    for (std::uint64_t lost = running & ~found; lost != 0; lost &= lost - 1) {
-      std::uint32_t low = held, high = next;
-      while (high - low > 1) {
-        const std::uint32_t middle = low + (high - low) / 2;
-        (holders_of(probe, middle, lost & -lost) != 0 ? low : high) = middle;
-      }
-      runs[static_cast<unsigned>(std::countr_zero(lost))] = low;
-    }
-    running = found;
-    held = next;
-  }
-  for (std::uint64_t left = running; left != 0; left &= left - 1) {
-    runs[static_cast<unsigned>(std::countr_zero(left))] = held;
-  }
-  for (std::size_t i = 0; i < members.size(); ++i) cached[i] = runs[members[i].value % kGroup];
-}
-
 void PrefixIndex::match(std::span<const BlockHash> blocks, std::span<const EndpointId> candidates,
                         Instant now, std::span<std::uint32_t> cached) const {
-  IM_ASSERT(cached.size() == candidates.size());
+  IM_ASSERT(cached.size() == candidates.size() && candidates.size() <= kEndpointsMax);
   std::fill(cached.begin(), cached.end(), 0);
   if (blocks.empty()) return;
-  for (std::size_t first = 0, last = 0; first < candidates.size(); first = last) {
-    const std::uint32_t group = candidates[first].value / kGroup;
-    while (last < candidates.size() && candidates[last].value / kGroup == group) ++last;
-    __builtin_prefetch(last < candidates.size() ? bucket(blocks[0], candidates[last].value / kGroup)
-                                                : slots_);
-    match_group(Probe{blocks, group, now}, candidates.subspan(first, last - first),
-                cached.subspan(first, last - first));
+  const Search search{*this, blocks, now, marks_in(blocks.size())};
+  std::array<Group, kEndpointsMax / kGroup> groups;
+  std::size_t running = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto number = static_cast<std::uint16_t>(candidates[i].value / kGroup);
+    if (running == 0 || groups[running - 1].number != number) {
+      groups[running++] = {number, static_cast<std::uint16_t>(i), 0, 0, 0, 0, 0};
+    }
+    groups[running - 1].all |= static_cast<std::uint8_t>(1U << (candidates[i].value % kGroup));
+    groups[running - 1].members = groups[running - 1].all;
   }
+  std::array<Group, kEndpointsMax> ends;
+  const std::size_t ended = search.gallop(std::span(groups).first(running), ends, cached);
+  search.bisect(std::span(ends).first(ended), cached);
 }
 
 void PrefixIndex::forget(EndpointId endpoint) {

@@ -8,6 +8,10 @@
 // nobody asks for and reads as a miss (lockless hashing, Hyatt and Mann 2002). Pages are touched
 // when first written. A full bucket gives up its oldest slot: approximate LRU.
 //
+// Of a long prompt only some blocks are kept, its marks: each of the first 64, then sixteen for
+// each doubling. So a prompt of 200 KB takes 120 entries and not 800, and what is told of it is too
+// low by a sixteenth at most.
+//
 // Limits: holders of one block in one group of four neighbouring endpoint ids share a bucket.
 // Never fails; a lost or false entry costs one prefill that was predicted wrongly.
 #pragma once
@@ -39,10 +43,13 @@ class PrefixIndex {
 
   // For each candidate (ascending ids) how many blocks from the prompt's beginning it holds, into
   // `cached`, which is as long as `candidates`. Blocks are chained, so who holds block n holds
-  // those before it: the end of each run is found by galloping and bisection, and one missing block
-  // inside a run is forgiven.
+  // those before it: the end of each run is found by galloping and bisection over the marks, and
+  // one missing mark inside a run is forgiven.
   void match(std::span<const BlockHash> blocks, std::span<const EndpointId> candidates, Instant now,
              std::span<std::uint32_t> cached) const;
+
+  // The last mark among so many blocks: what match() tells of a run of that length.
+  static std::uint32_t marked(std::size_t blocks);
 
   // The endpoint's cache is empty: it restarted, or the id went to another engine. O(1).
   void forget(EndpointId endpoint);
@@ -67,11 +74,8 @@ class PrefixIndex {
     std::atomic<std::uint64_t> inserted{0};  // new blocks so far: the clock of its own LRU
     std::atomic<std::uint64_t> capacity{0};
   };
-  struct Probe {  // one search among one group of endpoints
-    std::span<const BlockHash> blocks;
-    std::uint32_t group;
-    Instant now;
-  };
+  struct Group;   // see match()
+  struct Search;  // see match()
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };
@@ -79,10 +83,8 @@ class PrefixIndex {
   Slot* bucket(BlockHash block, std::uint32_t group) const;
   bool alive(std::uint64_t data, Instant now) const;
   bool put(BlockHash block, EndpointId endpoint, std::uint64_t data, Instant now);
-  std::uint64_t holders(BlockHash block, std::uint32_t group, Instant now) const;
-  std::uint64_t holders_of(const Probe& probe, std::uint32_t count, std::uint64_t wanted) const;
-  void match_group(const Probe& probe, std::span<const EndpointId> members,
-                   std::span<std::uint32_t> cached) const;
+  std::uint8_t holders(BlockHash block, std::uint32_t group, Instant now) const;
+  void prefetch(BlockHash block, std::uint32_t group) const;
 
   std::unique_ptr<void, Free> memory_;
   Slot* slots_ = nullptr;

@@ -54,7 +54,7 @@ TEST_F(PrefixIndexTest, CountsEachCandidatesBlocksFromTheBeginning) {
     index.insert(std::span(blocks).first(length), id(length % 40), kStart);
   }
   const std::vector candidates{id(0), id(1), id(2), id(3), id(5), id(7), id(24), id(39)};
-  EXPECT_THAT(match(index, blocks, candidates, kStart), ElementsAre(1600, 1, 2, 3, 0, 7, 64, 999));
+  EXPECT_THAT(match(index, blocks, candidates, kStart), ElementsAre(1600, 1, 2, 3, 0, 7, 64, 992));
 }
 
 TEST_F(PrefixIndexTest, DoesNotCountBlocksAfterADifference) {
@@ -98,19 +98,33 @@ TEST_F(PrefixIndexTest, AnEnginesOwnCacheSizeLimitsWhatItIsBelievedToHold) {
 
 TEST_F(PrefixIndexTest, AFullIndexKeepsTheLatest) {
   PrefixIndex small{Bytes(64 << 10), 1h};  // 4,096 slots
-  const auto old = chain(1, 3000);
-  const auto fresh = chain(2, 3000);
-  small.insert(old, id(0), kStart);
-  small.insert(fresh, id(0), kStart + 1min);
-  const auto held = match(small, fresh, ids(1), kStart + 1min)[0];
-  EXPECT_GT(held, 2000U);
-  Rng rng(3);
+  constexpr std::size_t kPrompt = 50;
+  const auto old = chain(1, 60 * kPrompt), fresh = chain(2, 60 * kPrompt);
+  const auto insert = [&](std::span<const BlockHash> blocks, Instant now) {
+    for (; !blocks.empty(); blocks = blocks.subspan(kPrompt)) {
+      small.insert(blocks.first(kPrompt), id(0), now);
+    }
+  };
+  insert(old, kStart);
+  insert(fresh, kStart + 1min);
   std::uint32_t missing = 0;
-  for (int i = 0; i < 300; ++i) {
-    const BlockHash block = fresh[rng.below(fresh.size())];
+  for (const BlockHash& block : fresh) {
     missing += match(small, std::span(&block, 1), ids(1), kStart + 1min)[0] == 0;
   }
-  EXPECT_LT(missing, 15U);
+  EXPECT_LT(missing, 200U);
+}
+
+TEST_F(PrefixIndexTest, LongRunsAreToldToASixteenthAndNeverTooLong) {
+  for (std::size_t blocks = 0; blocks <= kPromptBlocksMax; ++blocks) {
+    const std::uint32_t told = PrefixIndex::marked(blocks);
+    ASSERT_LE(told, blocks);
+    ASSERT_GE(told + told / 16, blocks) << blocks;
+    ASSERT_TRUE(told == blocks || blocks > 64);
+    ASSERT_EQ(PrefixIndex::marked(told), told);
+  }
+  const auto prompt = chain(5, kPromptBlocksMax);
+  index.insert(prompt, id(3), kStart);
+  EXPECT_THAT(match(index, prompt, ids(5), kStart), ElementsAre(0, 0, 0, kPromptBlocksMax, 0));
 }
 
 TEST_F(PrefixIndexTest, NeverTakesMoreThanItsBudget) {
@@ -124,10 +138,13 @@ TEST_F(PrefixIndexTest, NeverTakesMoreThanItsBudget) {
 TEST_F(PrefixIndexTest, WhatIsUsedAgainOutlivesWhatIsNot) {
   PrefixIndex small{Bytes(64 << 10), 1h};  // 4,096 slots
   const auto used = chain(1, 1200), unused = chain(2, 1200), fresh = chain(3, 1600);
-  small.insert(used, id(0), kStart);
-  small.insert(unused, id(0), kStart + 1min);
-  small.insert(used, id(0), kStart + 2min);
-  small.insert(fresh, id(0), kStart + 3min);
+  const auto insert = [&](std::span<const BlockHash> blocks, Instant now) {
+    for (const BlockHash& block : blocks) small.insert(std::span(&block, 1), id(0), now);
+  };
+  insert(used, kStart);
+  insert(unused, kStart + 1min);
+  insert(used, kStart + 2min);
+  insert(fresh, kStart + 3min);
   const auto lost = [&](std::span<const BlockHash> blocks) {
     std::uint32_t count = 0;
     for (const BlockHash& block : blocks) {
@@ -156,7 +173,7 @@ TEST_F(PrefixIndexTest, RandomChainsAreCountedLikeAPlainScan) {
     for (const EndpointId endpoint : ids(12)) {
       const auto length = static_cast<std::uint32_t>(rng.below(blocks.size() + 1));
       large.insert(std::span(blocks).first(length), endpoint, kStart);
-      expected.push_back(length);
+      expected.push_back(PrefixIndex::marked(length));
     }
     ASSERT_EQ(match(large, blocks, ids(12), kStart), expected) << "round " << round;
     for (const EndpointId endpoint : ids(12)) large.forget(endpoint);
