@@ -1,6 +1,6 @@
 // Streams and answers of engines. A frame is called bad exactly when it is not a JSON object; what
-// ends a stream ends it for good; renaming keeps JSON; an answer cut anywhere gives the same usage
-// and the same bytes.
+// ends a stream ends it for good; the events before make no difference to the verdict; renaming
+// keeps JSON; an answer cut anywhere gives the same usage and the same bytes.
 #include <string>
 #include <vector>
 
@@ -14,10 +14,12 @@ namespace {
 using namespace infermesh;
 using namespace infermesh::openai;
 
-void one_event(StreamInspector& inspector, std::string_view data) {
+void one_event(StreamInspector& inspector, const StreamInspector& fresh, std::string_view data) {
   const bool over = inspector.ended() || inspector.failed();
   const fuzz::Exact exact(data);
   const StreamVerdict verdict = inspector.on_event("", exact.view());
+  StreamInspector alone = fresh;  // knows of no event before
+  if (!over) IM_ASSERT(alone.on_event("", exact.view()) == verdict);
   if (over || data.empty()) {
     IM_ASSERT(verdict.action == StreamAction::kDrop && !verdict.content);
     return;
@@ -54,9 +56,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                  Api::kMessages, Api::kOllamaChat,  Api::kOllamaGenerate};
   const Api api = kApisOfStreams[input.choice % 6];
   StreamInspector inspector(api, input.choice % 12 < 6 ? UsageEvents::kKeep : UsageEvents::kStrip);
+  const StreamInspector fresh = inspector;
   for (std::string_view rest = input.bytes; !rest.empty();) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
-    one_event(inspector, rest.substr(0, end));
+    one_event(inspector, fresh, rest.substr(0, end));
+    if (input.choice % 16 < 8) one_event(inspector, fresh, rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
 

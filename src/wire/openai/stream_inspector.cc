@@ -4,10 +4,13 @@
 
 #include "base/text.h"
 #include "core/model/api_kind.h"
+#include "wire/json/find_special.h"
 #include "wire/json/write.h"
 
 namespace infermesh::openai {
 namespace {
+
+constexpr std::size_t kLearnedBytesMax = 1024;
 
 bool is_responses(Api api) {
   return api == Api::kResponses || api == Api::kStoredResponse;
@@ -30,6 +33,42 @@ StreamInspector::StreamInspector(Api api, UsageEvents usage_events)
 }
 
 StreamVerdict StreamInspector::on_event(std::string_view event, std::string_view data) {
+  if (is_like_last(event, data)) {
+    ++content_events_;
+    return {StreamAction::kRelay, true};
+  }
+  last_.clear();
+  const StreamVerdict verdict = scan(event, data);
+  if (verdict == StreamVerdict{StreamAction::kRelay, true}) learn(event, data);
+  return verdict;
+}
+
+// What an event like the last one would change was changed by the last one: nothing is learned of
+// one that gave a finish reason or went on counting.
+void StreamInspector::learn(std::string_view event, std::string_view data) {
+  const AnswerScan::Span text = scan_.only_content();
+  if (text.empty() || data.size() > kLearnedBytesMax || event.size() > kLearnedBytesMax) return;
+  if (!scan_.finish_reason().empty() || scan_.sequence_number()) return;
+  // The places of model names must be those of the event to come.
+  if (!scan_.models().empty() && scan_.models().back().end > text.begin) return;
+  last_.append(event).append(data);
+  last_name_ = event.size();
+  last_text_ = event.size() + text.begin;
+  last_after_ = event.size() + text.end;
+}
+
+bool StreamInspector::is_like_last(std::string_view event, std::string_view data) const {
+  if (last_.empty() || event.size() != last_name_) return false;
+  const std::string_view last = last_;
+  const std::string_view before = last.substr(last_name_, last_text_ - last_name_);
+  const std::string_view after = last.substr(last_after_);  // from the closing quote on
+  if (data.size() <= before.size() + after.size()) return false;
+  if (!data.starts_with(before) || !data.ends_with(after) || !last.starts_with(event)) return false;
+  const char* const end = data.data() + data.size();
+  return json::find_closing_quote(data.data() + before.size(), end) == end - after.size();
+}
+
+StreamVerdict StreamInspector::scan(std::string_view event, std::string_view data) {
   scan_.begin();
   if (ended_ || failed_ || data.empty()) return {.action = StreamAction::kDrop};
   if (trim(data) == "[DONE]") return done_mark();

@@ -1,6 +1,7 @@
 // StreamInspector: looks at each event of an engine's stream and says what the relay does with it.
-// Every event is scanned whole (a few hundred ns), so text that only looks like a field confuses
-// nothing and a broken frame is seen.
+// Every event is scanned whole, so text that only looks like a field confuses nothing and a broken
+// frame is seen. Most events are those before them but for the text of one string: such are known
+// by comparing the bytes around it.
 //
 // Ends: chat and completions with `data: [DONE]`, responses with response.completed / .incomplete /
 // .failed, messages with message_stop, Ollama's lines with `"done": true`. A stream that ends
@@ -12,6 +13,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/model/api.h"
@@ -64,7 +66,10 @@ class StreamInspector {
   std::span<const EditPoint> models() const { return scan_.models(); }
 
  private:
+  StreamVerdict scan(std::string_view event, std::string_view data);
   StreamVerdict judge(std::string_view type);
+  void learn(std::string_view event, std::string_view data);
+  bool is_like_last(std::string_view event, std::string_view data) const;
   StreamVerdict done_mark();
 
   Api api_;
@@ -78,6 +83,12 @@ class StreamInspector {
   bool ended_ = false;
   bool may_end_ = false;
   bool failed_ = false;
+  // The last event scanned, when it was relayed for the text of one string: its name and data, and
+  // where that text stands.
+  std::string last_;
+  std::size_t last_name_ = 0;  // bytes of the name; 0 bytes of last_: no such event
+  std::size_t last_text_ = 0;
+  std::size_t last_after_ = 0;
 };
 
 // Text with the values at `models` replaced by this name.

@@ -49,6 +49,61 @@ std::size_t count(const Relay& relayed, StreamAction action) {
   return static_cast<std::size_t>(std::ranges::count(relayed.actions, action));
 }
 
+// Whether an event is known by the one before it must make no difference.
+void expect_same_as_alone(Api api, const std::vector<std::string>& events) {
+  StreamInspector inspector(api, UsageEvents::kStrip);
+  std::uint64_t content = 0;
+  for (const std::string& data : events) {
+    StreamInspector alone(api, UsageEvents::kStrip);
+    const StreamVerdict expected = alone.on_event("", data);
+    const StreamVerdict got = inspector.on_event("", data);
+    EXPECT_EQ(got, expected) << data;
+    EXPECT_TRUE(std::ranges::equal(inspector.models(), alone.models())) << data;
+    if (!alone.finish_reason().empty()) {
+      EXPECT_EQ(inspector.finish_reason(), alone.finish_reason());
+    }
+    content += alone.content_events();
+    EXPECT_EQ(inspector.content_events(), content) << data;
+    if (inspector.failed() || inspector.ended()) break;
+  }
+}
+
+TEST(StreamInspector, AnEventLikeTheLastIsJudgedAsIfItCameAlone) {
+  const auto chunk = [](std::string_view text, std::string_view rest = "") {
+    return R"({"id":"c","model":"m","choices":[{"index":0,"delta":{"content":")" +
+           std::string(text) + "\"}" + std::string(rest) + "}]}";
+  };
+  const auto model_last = [](std::string_view text) {
+    return R"({"choices":[{"delta":{"content":")" + std::string(text) + R"("}}],"model":"m"})";
+  };
+  const std::string kStop = R"(,"finish_reason":"stop")";
+  const std::vector<std::string> same{chunk("a"), chunk("bc"), chunk("d\\n"), chunk("e")};
+  expect_same_as_alone(Api::kChat, same);
+  for (const std::string& odd :
+       {chunk(""), chunk("\\u0041"), chunk(R"(x"},"y":{"z":"w)"), chunk("a\"}]}"),
+        chunk("f", kStop), chunk("a", R"(,"usage":null)"), chunk("\\"), model_last("a"),
+        std::string("[DONE]"), chunk("a") + " ", chunk("a\tb"), chunk("x").substr(1)}) {
+    std::vector<std::string> events = same;
+    events.insert(events.end(), {odd, chunk("g"), odd, odd, chunk("h"), chunk("i")});
+    expect_same_as_alone(Api::kChat, events);
+  }
+  expect_same_as_alone(Api::kChat, {model_last("a"), model_last("bcd"), model_last("e")});
+  expect_same_as_alone(Api::kChat, {chunk("a", kStop), chunk("b", kStop), chunk("c", kStop)});
+  const auto delta = [](std::string_view text) {
+    return R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":")" +
+           std::string(text) + R"("}})";
+  };
+  expect_same_as_alone(Api::kMessages, {delta("a"), delta("b"), R"({"type":"ping"})", delta("c")});
+}
+
+TEST(StreamInspector, CountsEachFinishReason) {
+  StreamInspector inspector(Api::kChat, UsageEvents::kKeep);
+  for (int i = 0; i < 3; ++i) {
+    inspector.on_event("", R"({"choices":[{"text":"a","finish_reason":"stop"}]})");
+  }
+  EXPECT_EQ(inspector.finish_reasons(), 3U);
+}
+
 struct Fixture {
   std::string name;
   Api api;
