@@ -34,7 +34,7 @@ void feed(FactsReader& reader, std::string_view body, std::size_t piece) {
 void facts(benchmark::State& state, HashPrompt hash) {
   const std::string body = chat_body(static_cast<std::size_t>(state.range(0)) * 1024);
   for (auto _ : state) {
-    FactsReader reader(Api::kChat, {.session_body_key = {}, .hash_prompt = hash});
+    FactsReader reader(Api::kChat, {.session_body_keys = {}, .hash_prompt = hash});
     feed(reader, body, static_cast<std::size_t>(state.range(1)));
     benchmark::DoNotOptimize(reader.model());
   }

@@ -33,6 +33,7 @@ const Model* MeshView::find_model(std::string_view name) const {
 }
 
 const Ejection* MeshView::find_ejection(EndpointId endpoint_id, ModelId model) const {
+  if (ejections.empty()) return nullptr;
   const auto key = std::pair(endpoint_id, model);
   const auto at = std::lower_bound(
       ejections.begin(), ejections.end(), key,

@@ -49,6 +49,7 @@ struct Candidate {
   Load load;
   Tokens cached{0};
   Tokens uncached{0};
+  double fresh = 0;  // how far its measured pace counts, 0..1; written by pool_pace
   // Written by the policy; lower is better.
   double score = 0;
   double queue_seconds = 0;

@@ -48,9 +48,10 @@ double calm(double value, double mean) {
 
 PoolPace pool_pace(std::span<Candidate* const> candidates) {
   Mean overhead, prompt, output, stream, running, waiting;
-  for (const Candidate* candidate : candidates) {
+  for (Candidate* candidate : candidates) {
     const Load& load = candidate->load;
-    const double by = std::max(1e-9, freshness(load));
+    candidate->fresh = freshness(load);
+    const double by = std::max(1e-9, candidate->fresh);
     const double weight = weight_of(*candidate);
     overhead.add(load.measured.overhead * weight, by);
     prompt.add(load.measured.per_prompt_token * weight, by);
@@ -70,7 +71,7 @@ PoolPace pool_pace(std::span<Candidate* const> candidates) {
 
 Pace pace_of(const Candidate& candidate, const PoolPace& pool) {
   const double weight = weight_of(candidate);
-  const double fresh = freshness(candidate.load);
+  const double fresh = candidate.fresh;
   const Pace& own = candidate.load.measured;
   const Pace& typical = pool.pace;
   Pace pace;

@@ -21,7 +21,7 @@ struct PoolPace {
   double others_waiting = 0;
 };
 
-PoolPace pool_pace(std::span<Candidate* const> candidates);
+PoolPace pool_pace(std::span<Candidate* const> candidates);  // sets `fresh` of each
 Pace pace_of(const Candidate& candidate, const PoolPace& pool);
 
 }  // namespace infermesh::route

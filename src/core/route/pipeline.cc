@@ -92,8 +92,10 @@ void tell_state(const Candidate& candidate, const DecideInput& input, Instant no
   }
 }
 
-CandidateNote note_of(const Candidate& candidate, const DecideInput& input, Instant now) {
-  CandidateNote note;
+void write_note(const Candidate& candidate, const DecideInput& input, Instant now,
+                CandidateNote& note) {
+  note.out_reason.clear();
+  note.out_for = Duration(-1);
   note.endpoint = candidate.id();
   tell_state(candidate, input, now, note);
   note.rejection = candidate.rejection;
@@ -108,28 +110,30 @@ CandidateNote note_of(const Candidate& candidate, const DecideInput& input, Inst
   note.decode_seconds = candidate.decode_seconds;
   note.load_age = candidate.load.load_age;
   note.rates_age = candidate.load.rates_age;
-  return note;
 }
 
 // The chosen one, the others by score, then the rejected ones, as far as they fit.
 void write_notes(const DecideInput& input, Instant now, RouteState& state, const Candidate* chosen,
                  Decision& decision) {
-  decision.notes.reserve(std::min(state.candidates.size(), kCandidatesNotedMax));
   const std::size_t scored = std::min(state.eligible.size(), kCandidatesNotedMax);
-  std::partial_sort(state.eligible.begin(),
-                    state.eligible.begin() + static_cast<std::ptrdiff_t>(scored),
-                    state.eligible.end(), [&](const Candidate* a, const Candidate* b) {
-                      return std::tuple(a != chosen, a->score, a->id()) <
-                             std::tuple(b != chosen, b->score, b->id());
-                    });
-  for (std::size_t i = 0; i < scored; ++i) {
-    decision.notes.push_back(note_of(*state.eligible[i], input, now));
+  const std::size_t noted = std::min(state.candidates.size(), kCandidatesNotedMax);
+  const auto better = [&](const Candidate* a, const Candidate* b) {
+    return std::tuple(a != chosen, a->score, a->id()) < std::tuple(b != chosen, b->score, b->id());
+  };
+  const auto best_end = state.eligible.begin() + static_cast<std::ptrdiff_t>(scored);
+  if (best_end != state.eligible.end()) {
+    std::nth_element(state.eligible.begin(), best_end, state.eligible.end(), better);
   }
+  std::sort(state.eligible.begin(), best_end, better);
+  auto& notes = decision.notes;
+  notes.resize(noted);
+  for (std::size_t i = 0; i < scored; ++i) write_note(*state.eligible[i], input, now, notes[i]);
+  std::size_t count = scored;
   for (const Candidate& candidate : state.candidates) {
-    if (decision.notes.size() == kCandidatesNotedMax) return;
-    const bool noted =
+    if (count == noted) return;
+    const bool told =
         std::find(state.eligible.begin(), state.eligible.end(), &candidate) != state.eligible.end();
-    if (!noted) decision.notes.push_back(note_of(candidate, input, now));
+    if (!told) write_note(candidate, input, now, notes[count++]);
   }
 }
 
@@ -179,8 +183,17 @@ const RoutingPolicyObject& policy_for(const MeshView& view, const Model& model) 
 }
 
 Decision decide(const DecideInput& input, RouteState& state, Rng& rng, Instant now) {
-  const RoutingPolicyObject& policy = policy_for(input.view, input.model);
   Decision decision;
+  decide(input, state, rng, now, decision);
+  return decision;
+}
+
+void decide(const DecideInput& input, RouteState& state, Rng& rng, Instant now,
+            Decision& decision) {
+  const RoutingPolicyObject& policy = policy_for(input.view, input.model);
+  auto notes = std::move(decision.notes);  // for their memory
+  decision = {};
+  decision.notes = std::move(notes);
   decision.policy = policy.policy;
   decision.model_key = name_hash(input.model.name);
   const FilterInput filter_input{input.view,  input.load,  input.model,
@@ -190,7 +203,7 @@ Decision decide(const DecideInput& input, RouteState& state, Rng& rng, Instant n
   refuse(field, state, decision);
   if (state.eligible.empty()) {
     write_notes(input, now, state, nullptr, decision);
-    return decision;
+    return;
   }
   const ModelMemory* memory = state.model(decision.model_key);
   decision.expected_output_tokens = expected_output(input, memory);
@@ -212,7 +225,6 @@ Decision decide(const DecideInput& input, RouteState& state, Rng& rng, Instant n
   decision.predicted_ttft_seconds = chosen->queue_seconds + chosen->prefill_seconds;
   remember(*chosen, decision, state, now);
   write_notes(input, now, state, chosen, decision);
-  return decision;
 }
 
 }  // namespace infermesh::route

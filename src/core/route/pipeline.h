@@ -1,9 +1,10 @@
 // decide: filter -> score -> pick, from one snapshot. Pure; called on a shard's loop for each
 // attempt of each request.
 //
-// Cost: linear in the model's endpoints, no allocation but Decision::notes. Ties break by endpoint
-// id. When nothing can take the request `endpoint` is empty; then `wait` says that all are merely
-// full, and `refusal` what to answer else.
+// Cost: linear in the model's endpoints. No allocation once RouteState has seen a model of that
+// size and a Decision is used again (its notes keep their memory). Ties break by endpoint id. When
+// nothing can take the request `endpoint` is empty; then `wait` says that all are merely full, and
+// `refusal` what to answer else.
 #pragma once
 
 #include <span>
@@ -27,6 +28,8 @@ struct DecideInput {
   std::span<const EndpointId> tried;  // where this request has already failed
 };
 
+// Overwrites `decision`.
+void decide(const DecideInput& input, RouteState& state, Rng& rng, Instant now, Decision& decision);
 Decision decide(const DecideInput& input, RouteState& state, Rng& rng, Instant now);
 
 // The policy in force for a model: its own, else its pool's.
