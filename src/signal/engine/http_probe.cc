@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 
 #include "wire/http/body.h"
 #include "wire/http/head.h"
@@ -135,9 +135,11 @@ port::Task<bool> HttpProbe::send(std::string_view text, Instant deadline) {
 port::Task<IoStatus> HttpProbe::fill(Instant deadline) {
   for (;;) {
     const std::size_t had = input_.size();
-    input_.resize(had + kReadBytes);
-    const port::IoResult got = stream_->try_read({input_.data() + had, kReadBytes});
-    input_.resize(had + (got.status == IoStatus::kOk ? got.bytes : 0));
+    port::IoResult got;
+    input_.resize_and_overwrite(had + kReadBytes, [&](char* data, std::size_t) {
+      got = stream_->try_read({data + had, kReadBytes});
+      return had + (got.status == IoStatus::kOk ? got.bytes : 0);
+    });
     if (got.status != IoStatus::kWouldBlock) {
       if (got.status == IoStatus::kOk) fresh_ = false;
       co_return got.status;
@@ -168,6 +170,7 @@ port::Task<ProbeAnswer> HttpProbe::receive(Instant deadline) {
   const bool keep_alive = head.keep_alive;
   http::BodyDecoder body(head);
   input_.erase(0, progress.consumed);
+  answer.body.reserve(std::min<std::size_t>(body.expected(), kProbeBodyMax));
   while (!body.done()) {
     const http::BodyPiece piece = body.decode(input_);
     answer.body += piece.payload;
@@ -180,6 +183,7 @@ port::Task<ProbeAnswer> HttpProbe::receive(Instant deadline) {
     if (status != IoStatus::kOk) co_return failed(deadline, "reading an answer");
   }
   if (!keep_alive || !input_.empty()) close();
+  input_ = {};  // an engine that is looked at every two seconds holds no buffer in between
   co_return answer;
 }
 

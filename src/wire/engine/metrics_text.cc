@@ -109,6 +109,13 @@ std::optional<std::string_view> MetricSample::label(std::string_view name) const
   return std::nullopt;
 }
 
+// Buckets of one histogram stand together, so one look at their name is enough.
+bool MetricScanner::is_skipped(std::string_view line) const {
+  return !skipped_.empty() && line.size() > skipped_.size() &&
+         (line[skipped_.size()] == '{' || is_blank(line[skipped_.size()])) &&
+         std::memcmp(line.data(), skipped_.data(), skipped_.size()) == 0;
+}
+
 bool MetricScanner::next(MetricSample& sample) {
   while (!rest_.empty()) {
     const auto* end = static_cast<const char*>(std::memchr(rest_.data(), '\n', rest_.size()));
@@ -116,11 +123,14 @@ bool MetricScanner::next(MetricSample& sample) {
         end == nullptr ? rest_.size() : static_cast<std::size_t>(end - rest_.data());
     std::string_view line = rest_.substr(0, length);
     rest_.remove_prefix(end == nullptr ? length : length + 1);
-    if (line.empty() || !table_.wants_first(line.front())) continue;
+    if (line.empty() || !table_.wants_first(line.front()) || is_skipped(line)) continue;
 
     const std::size_t name_bytes = name_length(line);
     const auto key = table_.find(line.substr(0, name_bytes));
-    if (!key) continue;
+    if (!key) {
+      skipped_ = line.substr(0, name_bytes);
+      continue;
+    }
     std::string_view after = skip_blanks(line.substr(name_bytes));
     std::string_view labels;
     if (!after.empty() && after.front() == '{') {

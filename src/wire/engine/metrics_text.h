@@ -73,7 +73,10 @@ class MetricScanner {
   bool next(MetricSample& sample);
 
  private:
+  bool is_skipped(std::string_view line) const;
+
   std::string_view rest_;
+  std::string_view skipped_;  // the last name that is not wanted
   const MetricTable& table_;
 };
 

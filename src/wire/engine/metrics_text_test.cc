@@ -25,6 +25,16 @@ std::vector<MetricSample> scan(std::string_view page) {
   return samples;
 }
 
+TEST(MetricsText, ASkippedNameSkipsNothingThatOnlyBeginsLikeIt) {
+  const auto samples = scan(
+      "vllm:num_requests{a=\"1\"} 1\nvllm:num_requests{a=\"2\"} 1\nvllm:num_requests 3\n"
+      "vllm:num_requests_running 5\nvllm:num_requests 1\nvllm:num_requests\n"
+      "vllm:num_requests_running{b=\"\"} 6\n");
+  ASSERT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples[0].value, 5);
+  EXPECT_EQ(samples[1].value, 6);
+}
+
 TEST(MetricsText, ReadsWantedNamesAndSkipsTheRest) {
   const auto samples = scan(
       "# HELP vllm:num_requests_running Number\n"
