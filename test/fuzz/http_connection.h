@@ -10,7 +10,7 @@
 #include "fuzz_cuts.h"
 #include "wire/http/body.h"
 #include "wire/http/head.h"
-#include "wire/http/testing_oracle.h"
+#include "wire/http/oracle_test.h"
 
 namespace infermesh::fuzz {
 

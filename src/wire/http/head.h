@@ -33,7 +33,7 @@ bool connection_lists(const Headers& headers, std::string_view token);
 enum class BodyFraming : std::uint8_t { kNone, kLength, kChunked, kUntilClose };
 
 struct RequestHead {
-  std::string_view method;  // as sent; one of start_line.cc
+  std::string_view method;  // as sent; one of framing.cc
   std::string_view target;  // as sent
   std::string_view path;    // never empty: "/v1/models", or "*" of OPTIONS
   std::string_view query;   // without "?"

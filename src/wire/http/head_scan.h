@@ -13,7 +13,6 @@
 #include "base/result.h"
 #include "wire/http/framing.h"
 #include "wire/http/header_name.h"
-#include "wire/http/start_line.h"
 
 namespace infermesh::http {
 

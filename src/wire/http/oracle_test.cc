@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/rng.h"
-#include "wire/http/testing_oracle.h"
+#include "wire/http/oracle_test.h"
 
 namespace infermesh::http {
 namespace {

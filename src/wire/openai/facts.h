@@ -62,7 +62,6 @@ class FactsReader final : public BodyReader {
   static constexpr std::uint32_t kNoSubtree = ~0U;
 
   struct Sink;  // takes the scanner's tokens
-
   void key_piece(const json::Token& token);
   void key_read(const json::Token& token, std::string_view key);
   void root_key(std::string_view key);
