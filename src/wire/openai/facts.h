@@ -82,7 +82,6 @@ class FactsReader final : public BodyReader {
   void refuse(ErrorCode code, std::string detail, std::string param);
   void wrong_type(const json::Token& token, std::string_view field, std::string_view wanted);
   PromptCounter sum() const;
-  std::uint32_t choices() const;
 
   FactsOptions options_;
   std::span<const FieldRow> rows_;
