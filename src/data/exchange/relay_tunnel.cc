@@ -55,7 +55,7 @@ class Tunnel {
     const http::ResponseHead& head = attempt_.head();
     reply.switch_protocols(http::kWebSocket);
     for (const http::Header& header : head.headers) {
-      if (is_response_header_passed(head, header.name)) reply.header(header.name, header.value);
+      if (is_response_header_passed(head, header)) reply.header(header.name, header.value);
     }
     x_.stamp_decision_headers();
     const std::string_view early = attempt_.after_head();
