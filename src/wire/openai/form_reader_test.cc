@@ -69,7 +69,7 @@ TEST(FormReader, TwoDifferentModelsAreAConflict) {
   FormReader reader = reader_of();
   ASSERT_TRUE(reader.feed(part("model", "a") + part("model", "a")));
   EXPECT_FALSE(reader.model_conflict());
-  ASSERT_TRUE(reader.feed(part("model", "b")));
+  ASSERT_TRUE(reader.feed(part("model", "b") + kEnd));
   EXPECT_TRUE(reader.model_conflict());
   FormReader named = reader_of("a");
   EXPECT_TRUE(named.ready_to_route(0));
