@@ -116,7 +116,6 @@ def as_ollama(engine: fe.FakeEngine) -> fe.FakeEngine:
         "/api/version": {"version": "0.33.0"},
         "/api/tags": {"models": listed},
         "/api/ps": {"models": listed},
-        "/health": {"status": "ok"},  # not Ollama's: asked for where it is taken for an SGLang
     }
 
     async def answer_poll(exchange: fe.Exchange) -> None:
