@@ -179,7 +179,7 @@ TEST(RouteTest, RefusesWhatItCannotUse) {
   EXPECT_EQ(parse_route_test(R"({"modle":"x"})").error().detail,
             "modle is not known here; did you mean model?");
   EXPECT_EQ(parse_route_test(R"({"model":7})").error().detail, "model must be a string");
-  EXPECT_EQ(parse_route_test(R"({"model":"x","api":"speech"})").error().param, "api");
+  EXPECT_EQ(parse_route_test(R"({"model":"x","api":"telepathy"})").error().param, "api");
 }
 
 TEST(RouteTest, AnswersWithTheDecisionByEngineName) {

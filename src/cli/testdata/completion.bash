@@ -38,6 +38,10 @@ _infermesh() {
         --log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
         --access-log) COMPREPLY=(); return ;;
+        --otlp-endpoint) COMPREPLY=(); return ;;
+        --trace-sample) COMPREPLY=(); return ;;
+        --trace-interval) COMPREPLY=(); return ;;
+        --trace-queue-max) COMPREPLY=(); return ;;
         --engine) COMPREPLY=(); return ;;
         --discover) COMPREPLY=($(compgen -W "auto on off" -- "$cur")); return ;;
         --discover-ports) COMPREPLY=(); return ;;
@@ -81,7 +85,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -108,6 +112,10 @@ _infermesh() {
         --log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
         --access-log) COMPREPLY=(); return ;;
+        --otlp-endpoint) COMPREPLY=(); return ;;
+        --trace-sample) COMPREPLY=(); return ;;
+        --trace-interval) COMPREPLY=(); return ;;
+        --trace-queue-max) COMPREPLY=(); return ;;
         --engine) COMPREPLY=(); return ;;
         --discover) COMPREPLY=($(compgen -W "auto on off" -- "$cur")); return ;;
         --discover-ports) COMPREPLY=(); return ;;
@@ -151,7 +159,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -308,6 +316,10 @@ _infermesh() {
         --log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
         --access-log) COMPREPLY=(); return ;;
+        --otlp-endpoint) COMPREPLY=(); return ;;
+        --trace-sample) COMPREPLY=(); return ;;
+        --trace-interval) COMPREPLY=(); return ;;
+        --trace-queue-max) COMPREPLY=(); return ;;
         --engine) COMPREPLY=(); return ;;
         --discover) COMPREPLY=($(compgen -W "auto on off" -- "$cur")); return ;;
         --discover-ports) COMPREPLY=(); return ;;
@@ -351,7 +363,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;

@@ -60,6 +60,10 @@ _infermesh() {
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
         '--log-format=[How messages are written\: text for people, json for machines, one line each.]:text|json:(text json)' \
         '--access-log=[Where the access log goes, one JSON object a line for each request\: off, stdout, stderr, or a file that is appended to.]:off|stdout|stderr|PATH: ' \
+        '--otlp-endpoint=[An OpenTelemetry collector, http\://HOST\:PORT\: one span for each inference request is sent there as OTLP/HTTP (protobuf, POST /v1/traces).]:URL: ' \
+        '--trace-sample=[The share of requests that are traced, of those whose client does not say (traceparent); a client'\''s own choice holds.]:X: ' \
+        '--trace-interval=[How often finished spans are sent.]:TIME: ' \
+        '--trace-queue-max=[Spans kept for a collector that is slow or away; further ones are dropped and counted (infermesh_spans_total).]:N: ' \
         '--engine=[An engine to route to, http\://HOST\:PORT or https\://HOST\:PORT without a path.]:URL: ' \
         '--discover=[Whether engines are looked for on this machine'\''s loopback.]:auto|on|off:(auto on off)' \
         '--discover-ports=[The loopback ports looked at\: the runtimes'\'' own defaults.]:PORT,PORT: ' \
@@ -126,6 +130,10 @@ _infermesh() {
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
         '--log-format=[How messages are written\: text for people, json for machines, one line each.]:text|json:(text json)' \
         '--access-log=[Where the access log goes, one JSON object a line for each request\: off, stdout, stderr, or a file that is appended to.]:off|stdout|stderr|PATH: ' \
+        '--otlp-endpoint=[An OpenTelemetry collector, http\://HOST\:PORT\: one span for each inference request is sent there as OTLP/HTTP (protobuf, POST /v1/traces).]:URL: ' \
+        '--trace-sample=[The share of requests that are traced, of those whose client does not say (traceparent); a client'\''s own choice holds.]:X: ' \
+        '--trace-interval=[How often finished spans are sent.]:TIME: ' \
+        '--trace-queue-max=[Spans kept for a collector that is slow or away; further ones are dropped and counted (infermesh_spans_total).]:N: ' \
         '--engine=[An engine to route to, http\://HOST\:PORT or https\://HOST\:PORT without a path.]:URL: ' \
         '--discover=[Whether engines are looked for on this machine'\''s loopback.]:auto|on|off:(auto on off)' \
         '--discover-ports=[The loopback ports looked at\: the runtimes'\'' own defaults.]:PORT,PORT: ' \
@@ -285,6 +293,10 @@ _infermesh() {
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
         '--log-format=[How messages are written\: text for people, json for machines, one line each.]:text|json:(text json)' \
         '--access-log=[Where the access log goes, one JSON object a line for each request\: off, stdout, stderr, or a file that is appended to.]:off|stdout|stderr|PATH: ' \
+        '--otlp-endpoint=[An OpenTelemetry collector, http\://HOST\:PORT\: one span for each inference request is sent there as OTLP/HTTP (protobuf, POST /v1/traces).]:URL: ' \
+        '--trace-sample=[The share of requests that are traced, of those whose client does not say (traceparent); a client'\''s own choice holds.]:X: ' \
+        '--trace-interval=[How often finished spans are sent.]:TIME: ' \
+        '--trace-queue-max=[Spans kept for a collector that is slow or away; further ones are dropped and counted (infermesh_spans_total).]:N: ' \
         '--engine=[An engine to route to, http\://HOST\:PORT or https\://HOST\:PORT without a path.]:URL: ' \
         '--discover=[Whether engines are looked for on this machine'\''s loopback.]:auto|on|off:(auto on off)' \
         '--discover-ports=[The loopback ports looked at\: the runtimes'\'' own defaults.]:PORT,PORT: ' \

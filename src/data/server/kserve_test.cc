@@ -200,7 +200,8 @@ TEST(Kserve, AShortUploadIsTriedElsewhereALongOneSaysWhyNot) {
     const DecisionRecord* record = mesh.shard.decisions.find("r");
     ASSERT_NE(record, nullptr);
     EXPECT_EQ(record->attempts.at(0).retry, held ? "retry" : "body_gone");
-    if (held) EXPECT_EQ(mesh.engine(1).requests.at(0).body, std::string(size, 'x'));
+    if (!held) continue;
+    EXPECT_EQ(mesh.engine(1).requests.at(0).body, std::string(size, 'x'));
   }
 }
 

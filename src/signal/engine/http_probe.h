@@ -22,9 +22,9 @@ constexpr std::size_t kProbeBodyMax = std::size_t{4} << 20;
 struct ProbeTarget {
   std::string host;
   std::uint16_t port = 0;
-  std::string authority;          // the Host header
-  std::string api_key;            // sent as a bearer token when not empty
-  std::optional<TlsOptions> tls;  // absent: plain TCP
+  std::string authority;            // the Host header
+  std::string api_key;              // sent as a bearer token when not empty
+  std::optional<TlsOptions> tls{};  // absent: plain TCP
 
   bool operator==(const ProbeTarget&) const = default;
 };

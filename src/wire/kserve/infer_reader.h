@@ -20,8 +20,8 @@ constexpr std::string_view kSequenceKey = "sequence_id";  // as session_body_key
 
 struct InferOptions {
   std::string model;
-  bool stream = false;                      // the route is that of a stream
-  std::optional<std::uint64_t> json_bytes;  // as the header says; absent: the whole body is JSON
+  bool stream = false;                        // the route is that of a stream
+  std::optional<std::uint64_t> json_bytes{};  // as the header says; absent: the whole body is JSON
 };
 
 class InferReader final : public openai::BodyReader {
