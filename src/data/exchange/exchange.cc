@@ -28,14 +28,12 @@ RequestBody::Limits body_limits(const config::Settings& settings, Api api) {
 }  // namespace
 
 Exchange::Exchange(const ExchangeParts& given)
-    : parts(given),
+    : Routing(given.shard, given.waiter, given.start),
+      parts(given),
       request_reader(given),
       reader(request_reader.body()),
-      body(given.head, reader, body_limits(given.shard.settings, given.api)),
-      view(given.shard.view) {
+      body(given.head, reader, body_limits(given.shard.settings, given.api)) {
   facts.api = parts.api;
-  record.request_id = parts.start.request_id;
-  record.received = parts.start.received_wall;
   last_write_ = parts.start.received;
   Shard& shard = parts.shard;
   if (shard.spans != nullptr)
@@ -65,120 +63,6 @@ void Exchange::await_first_event() {
   const Duration first = parts.shard.settings.sse_keepalive_first;
   if (facts.stream && !is_ollama(facts.api) && first > Duration::zero())
     parts.waiter.keepalive_due = parts.start.received + first;
-}
-
-port::Task<Step<Decision>> Exchange::next_decision(std::span<const EndpointId> tried) {
-  Shard& shard = parts.shard;
-  const Instant queue_deadline = shard.loop.now() + pool->spec.queue_timeout;
-  Admission::Ticket ticket(shard.admission, parts.waiter.wake);
-  while (true) {
-    const bool my_turn = ticket.granted() || !shard.admission.has_waiting(pool->id);
-    Decision decision;
-    decision.wait = true;
-    decision.policy = route::policy_for(*view, *model).policy;
-    if (my_turn) {
-      view = shard.view;
-      model = view->find_model(facts.model);
-      if (model == nullptr) co_return stop(unknown_model(*view, facts.model));
-      pool = &view->pools[model->pool.value];
-      decision = route::decide({*view, shard.loads, &shard.prefixes, *model, facts, tried},
-                               shard.route_state, shard.rng, shard.loop.now());
-      if (decision.endpoint) {
-        record.undecided.reset();
-        shard.meter.decided(pool->spec.name, decision);
-        co_return decision;
-      }
-      note_names(decision);
-    }
-    if (my_turn || !record.undecided) record.undecided = decision;
-    if (!decision.wait) co_return stop(no_engine(*view, *model, decision, tried));
-    const auto entered =
-        ticket.enter(*pool, *model, facts.priority, std::min(queue_deadline, facts.deadline));
-    if (!entered) {
-      shard.meter.shed(pool->spec.name, entered.error().code);
-      co_return stop(entered.error());
-    }
-    if (queued_since_ == kNever) queued_since_ = shard.loop.now();
-    parts.waiter.phase_deadline = std::min(queue_deadline, facts.deadline);
-    parts.waiter.watch_client = true;
-    while (!ticket.granted() && !ticket.shed()) {
-      const auto woken = co_await wait();
-      if (!woken) co_return std::unexpected(woken.error());
-      if (*woken == Wake::kPhaseDeadline) {
-        shard.meter.shed(pool->spec.name, ErrorCode::kQueueDeadline);
-        co_return stop({ErrorCode::kQueueDeadline,
-                        fmt::format("All engines of pool {} stayed busy for {}.", pool->spec.name,
-                                    human_duration(pool->spec.queue_timeout)),
-                        {}});
-      }
-    }
-    if (ticket.shed()) {
-      shard.meter.shed(pool->spec.name, ErrorCode::kShed);
-      co_return stop(
-          {ErrorCode::kShed, "A request of higher priority took the place in the queue.", {}});
-    }
-  }
-}
-
-// The engines that a decision speaks of, as they are called now.
-void Exchange::note_names(const Decision& decision) {
-  auto& names = record.engine_names;
-  for (const CandidateNote& note : decision.notes) {
-    const bool known = std::any_of(names.begin(), names.end(),
-                                   [&](const auto& name) { return name.first == note.endpoint; });
-    const Endpoint* noted = view->endpoint(note.endpoint);
-    if (!known && noted != nullptr) names.emplace_back(note.endpoint, noted->name);
-  }
-}
-
-// No engine was named: how the wait for one ended.
-void Exchange::note_undecided(const Stop& why) {
-  if (!record.undecided) return;
-  record.undecided->wait = false;
-  record.undecided->refusal = why.error.code;
-  if (why.kind == Stop::Kind::kClientGone) record.undecided->refusal = ErrorCode::kClientClosed;
-}
-
-port::Task<Step<>> Exchange::pause(Duration duration) {
-  parts.waiter.phase_deadline = parts.shard.loop.now() + duration;
-  parts.waiter.watch_client = true;
-  while (true) {
-    const auto woken = co_await wait();
-    if (!woken) co_return std::unexpected(woken.error());
-    if (*woken == Wake::kPhaseDeadline) co_return Step<>{};
-  }
-}
-
-// How long to wait before another try; nothing when there is to be none. `tried` has the failed
-// engine last.
-std::optional<Duration> Exchange::retry_delay(const Outcome& outcome,
-                                              std::vector<EndpointId>& tried) {
-  Shard& shard = parts.shard;
-  const bool elsewhere =
-      std::any_of(model->endpoints.begin(), model->endpoints.end(), [&](EndpointId id) {
-        const Endpoint* other = view->endpoint(id);
-        const bool usable =
-            other != nullptr && other->apis.contains(facts.api) &&
-            facts.pinned.value_or(id) == id &&
-            (other->state == EndpointState::kReady || other->state == EndpointState::kSuspect);
-        const Ejection* ejection = view->find_ejection(id, model->id);
-        const bool out = ejection != nullptr && !ejection->half_open;
-        return usable && !out && std::find(tried.begin(), tried.end(), id) == tried.end();
-      });
-  const health::RetryQuestion question{
-      .outcome = outcome,
-      .attempts = static_cast<std::uint32_t>(record.attempts.size()),
-      .attempts_max = pool->spec.attempts_max,
-      .body_held = body.whole(),
-      .now = shard.loop.now(),
-      .deadline = parts.waiter.total_deadline,
-      .elsewhere = elsewhere ? health::Elsewhere::kAvailable : health::Elsewhere::kNone};
-  const auto answer = health::should_retry(question, shard.retry_budget(*pool), shard.rng);
-  record.attempts.back().retry = health::to_string(answer.verdict);
-  if (answer.verdict == health::RetryVerdict::kBudget) shard.meter.retry_refused();
-  if (answer.verdict != health::RetryVerdict::kRetry) return std::nullopt;
-  if (!elsewhere) tried.clear();  // the same engine again is better than none
-  return answer.delay;
 }
 
 port::Task<Step<>> Exchange::run_attempts() {

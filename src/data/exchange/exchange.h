@@ -18,18 +18,20 @@
 #include "data/exchange/request_body.h"
 #include "data/exchange/request_reader.h"
 #include "data/exchange/request_trace.h"
+#include "data/exchange/routing.h"
 #include "data/exchange/step.h"
 
 namespace infermesh::data {
 
-class Exchange {
+class Exchange final : public Routing {
  public:
   explicit Exchange(const ExchangeParts& parts);
   port::Task<void> run();
 
   // Waits for progress; answers only kProgress and kPhaseDeadline. Sends keep-alives to a client
   // that awaits a stream.
-  port::Task<Step<Wake>> wait();
+  port::Task<Step<Wake>> wait() override;
+  bool request_held() const override { return body.whole(); }
   // More is kept for the client than may be: nothing is read from the engine until it has caught
   // up.
   bool client_is_behind() const {
@@ -44,26 +46,18 @@ class Exchange {
   void note_content();               // an event with a part of the answer has come
   bool names_another_model() const;  // than the one that it was routed to
   void stamp_decision_headers();
-  void note_names(const Decision& decision);  // of the engines it speaks of, for explain
 
   ExchangeParts parts;
   RequestReader request_reader;
   openai::BodyReader& reader;
   RequestBody body;
-  RequestFacts facts;
-  MeshViewPtr view;
-  const Model* model = nullptr;
-  const Pool* pool = nullptr;
-  DecisionRecord record;
   std::optional<RequestTrace> trace;  // when spans are exported
   std::uint64_t passed_in = 0;        // bytes of a live session, from the client
   bool model_guessed = false;         // the request has not named one so far
   bool in_stream = false;             // the client has been promised an event stream
-  std::string last_engine, last_reason;
   // Totals of the answer.
   std::optional<Tokens> prompt_tokens, cached_tokens, output_tokens;
   Instant first_token_at = kNever;
-  Tokens predicted_cached{0};
   Duration intake_time{0};                 // until routing could begin: the client's own pace
   std::uint64_t next_sequence_number = 0;  // of a responses stream
 
@@ -76,10 +70,6 @@ class Exchange {
   Step<> resolve(), resolve_model(), resolve_stored(), pin_to_state();
   bool may_decide() const;
   port::Task<Step<>> run_attempts();
-  port::Task<Step<Decision>> next_decision(std::span<const EndpointId> tried);
-  std::optional<Duration> retry_delay(const Outcome& outcome, std::vector<EndpointId>& tried);
-  void note_undecided(const Stop& why);
-  port::Task<Step<>> pause(Duration duration);
   void end_with(const Stop& stop);
   RequestSummary summary() const;
   void finish_record();
@@ -87,7 +77,6 @@ class Exchange {
   void send_keepalive();
 
   HeadFacts head_facts_;
-  Instant queued_since_ = kNever;  // of the present wait for an engine
   Instant last_write_{};
   Instant last_content_ = kNever;
 };
