@@ -22,6 +22,15 @@ add_library(yaml INTERFACE)
 find_library(YAML_CPP_STATIC libyaml-cpp.a REQUIRED)
 target_link_libraries(yaml INTERFACE ${YAML_CPP_STATIC})
 
+# nghttp2: HTTP/2 frames, header compression and stream states, see docs/design.
+add_library(nghttp2 INTERFACE)
+find_library(NGHTTP2_STATIC libnghttp2.a REQUIRED)
+target_link_libraries(nghttp2 INTERFACE ${NGHTTP2_STATIC})
+
+add_library(zlib INTERFACE)
+find_library(ZLIB_STATIC libz.a REQUIRED)
+target_link_libraries(zlib INTERFACE ${ZLIB_STATIC})
+
 # llhttp, which the tests compare with: the C source of Debian's node-llhttp package (8.1), see docs/design.
 if(INFERMESH_TESTS OR INFERMESH_FUZZ)
   set(LLHTTP_DIR /usr/share/llhttp)

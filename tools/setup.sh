@@ -8,8 +8,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build_packages=(g++-12 cmake ninja-build pkg-config ccache lld-19 libboost1.81-dev libboost-json1.81-dev
-  libfmt-dev libprotobuf-dev libssl-dev protobuf-compiler libyaml-cpp-dev node-llhttp python3-yaml)
-develop_packages=(libgtest-dev libgmock-dev clang-format-19 curl git openssl)
+  libfmt-dev libprotobuf-dev libssl-dev protobuf-compiler libyaml-cpp-dev node-llhttp libnghttp2-dev zlib1g-dev
+  python3-yaml)
+develop_packages=(libgtest-dev libgmock-dev clang-format-19 curl git nghttp2-client openssl)
 tidy_packages=(clang-tidy-19)
 fuzz_packages=(clang-19 libclang-rt-19-dev llvm-19)
 bench_packages=(nginx-light haproxy binutils libbenchmark-dev python3-venv)

@@ -73,6 +73,7 @@ struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   std::uint64_t body_bytes_max = 64ULL << 20;
   std::uint64_t upload_bytes_max = 1ULL << 30;
   std::uint64_t replay_bytes_max = 1ULL << 20;
+  std::uint32_t http2_streams_max = 256;
   std::uint64_t stream_buffer_bytes_max = 1ULL << 20;
   // client connections
   Duration client_head_timeout = 10s;
@@ -148,6 +149,7 @@ enum class SettingId : std::uint8_t {
   kBodyBytesMax,
   kUploadBytesMax,
   kReplayBytesMax,
+  kHttp2StreamsMax,
   kStreamBufferBytesMax,
   kClientHeadTimeout,
   kClientBodyTimeout,
@@ -171,6 +173,6 @@ enum class SettingId : std::uint8_t {
   kEjectedShareMax,
   kAdmin,
 };
-constexpr std::size_t kSettings = 67;
+constexpr std::size_t kSettings = 68;
 
 }  // namespace infermesh::config

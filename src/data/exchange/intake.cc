@@ -13,7 +13,6 @@
 #include "data/exchange/head_facts.h"
 #include "wire/http/multipart.h"
 #include "wire/http/websocket.h"
-#include "wire/http/write.h"
 
 namespace infermesh::data {
 namespace {
@@ -100,7 +99,7 @@ Step<> Exchange::check_head() {
   parts.waiter.total_deadline = std::min(head_facts_.deadline, parts.start.received + longest);
   const bool welcome = body.welcome();
   if (parts.head.expect_continue && !body.complete() && welcome) {
-    parts.client.out.write(http::kContinue);
+    parts.reply.send_continue();
   }
   return {};
 }

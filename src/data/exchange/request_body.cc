@@ -120,7 +120,10 @@ Result<RequestBody::Step> RequestBody::read_some(ClientSide& client, std::span<c
     if (!client.stream.may_read()) return Step::kNothing;
     if (decoder_.expected() > 0) return read_in_place(client);
     const auto read = client.read_more(scratch);
-    if (read == ClientSide::Read::kGone) return Step::kClientGone;
+    if (read == ClientSide::Read::kGone) {
+      const bool whole = !client.broken && decoder_.finish_on_eof() == http::BodyEof::kClean;
+      return whole ? Step::kProgress : Step::kClientGone;
+    }
     if (read == ClientSide::Read::kNothing) return Step::kNothing;
   }
   IM_TRY(take(client.input));

@@ -5,7 +5,7 @@ namespace infermesh::data {
 using port::IoStatus;
 
 ClientSide::Read ClientSide::read_more(std::span<char> scratch) {
-  if (ended) return Read::kGone;
+  if (ended && !reset_follows_end) return Read::kGone;
   const port::IoResult result = stream.read(scratch);
   switch (result.status) {
     case IoStatus::kOk:
@@ -15,16 +15,18 @@ ClientSide::Read ClientSide::read_more(std::span<char> scratch) {
       return Read::kNothing;
     default:
       ended = true;
+      broken = result.status == IoStatus::kError;
       return Read::kGone;
   }
 }
 
 bool ClientSide::is_gone(std::span<char> scratch, std::size_t input_max) {
   if (out.failed()) return true;
-  while (!ended && stream.may_read() && input.size() < input_max) {
+  while ((!ended || reset_follows_end) && !broken && stream.may_read() &&
+         input.size() < input_max) {
     if (read_more(scratch) == Read::kNothing) break;
   }
-  return ended && half_close_is_gone;
+  return broken || (ended && half_close_is_gone);
 }
 
 }  // namespace infermesh::data

@@ -27,7 +27,10 @@ class ClientSide {
   std::string input;  // from the first unconsumed byte on
   OutBuffer out;
   bool half_close_is_gone = true;
-  bool ended = false;  // the client has sent FIN
+  bool reset_follows_end =
+      false;            // HTTP/2: the end of the request says nothing, a reset may follow
+  bool ended = false;   // the client has sent FIN, or ended its stream
+  bool broken = false;  // the connection or stream was reset
 };
 
 }  // namespace infermesh::data

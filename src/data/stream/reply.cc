@@ -16,6 +16,7 @@ constexpr std::size_t kPiecesMax = 12;  // in one write, besides the head and th
 void Reply::begin(int status, std::optional<std::uint64_t> length) {
   IM_ASSERT(!head_sent_);
   status_ = status;
+  if (to_.frames != nullptr) return to_.frames->begin(status, length);
   head_.clear();
   http::append_status_line(head_, status);
   chunked_ = !length && to_.version_minor >= 1;
@@ -40,13 +41,22 @@ void Reply::switch_protocols(std::string_view protocol) {
 }
 
 void Reply::header(std::string_view name, std::string_view value) {
+  if (to_.frames != nullptr) return to_.frames->header(name, value);
   http::append_header(head_, name, value);
+}
+
+void Reply::send_continue() {
+  if (to_.frames != nullptr) return to_.frames->send_interim(100);
+  client_.out.write(http::kContinue);
 }
 
 void Reply::write(std::span<const std::string_view> pieces, std::string_view tail) {
   std::array<std::string_view, kPiecesMax + 4> all;
   std::size_t count = 0;
-  if (!head_sent_) {
+  if (!head_sent_ && to_.frames != nullptr) {
+    to_.frames->send_head();
+    head_sent_ = true;
+  } else if (!head_sent_) {
     if (status_ == kSwitching) {
       // Its head has said what becomes of the connection.
     } else if (!to_.keep_alive) {

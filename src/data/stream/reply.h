@@ -1,7 +1,7 @@
-// Reply: one HTTP/1.1 response on a client connection. The head is kept back until the first body
-// bytes, so that they leave in one write, and so that nothing is promised before there is something
-// to send. Ends cleanly by finish(), or by abort(), after which the client sees an unclean close.
-// On the connection's shard.
+// Reply: one response on a client connection (HTTP/1) or stream (HTTP/2). The head is kept back
+// until the first body bytes, so that they leave in one write, and so that nothing is promised
+// before there is something to send. Ends cleanly by finish(), or by abort(), after which the
+// client sees an unclean close. On the connection's shard.
 #pragma once
 
 #include <optional>
@@ -15,11 +15,23 @@
 
 namespace infermesh::data {
 
+// The other form of a reply: frames of HTTP/2 instead of text. Body bytes go through the client's
+// OutBuffer in either form; whoever serves the stream ends it.
+class ReplyFrames {
+ public:
+  virtual ~ReplyFrames() = default;
+  virtual void begin(int status, std::optional<std::uint64_t> length) = 0;
+  virtual void header(std::string_view name, std::string_view value) = 0;
+  virtual void send_head() = 0;
+  virtual void send_interim(int status) = 0;
+};
+
 class Reply {
  public:
   struct To {  // what the client's request says about the form of the answer
     int version_minor = 1;
     bool keep_alive = true;
+    ReplyFrames* frames = nullptr;  // null: HTTP/1
   };
   Reply(ClientSide& client, To to) : client_(client), to_(to) {}
 
@@ -31,7 +43,8 @@ class Reply {
   // The connection ends after this response, and its head says so.
   void close_after() { to_.keep_alive = false; }
 
-  void send_head();  // at once, without a body
+  void send_continue();  // 100, before the head
+  void send_head();      // at once, without a body
   void body(std::span<const std::string_view> pieces);
   void body(std::string_view piece) { body(std::span(&piece, 1)); }
   void finish();

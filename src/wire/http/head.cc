@@ -105,6 +105,11 @@ void set_body(ResponseHead& head, const Framing& framing, ResponseTo answers) {
 
 }  // namespace
 
+std::optional<Error> complete_request(RequestHead& head) {
+  split_target(head);
+  return obey(head);
+}
+
 std::optional<std::string_view> find(const Headers& headers, HeaderName name) {
   for (const Header& header : headers) {
     if (header.id == name) return header.value;
@@ -133,6 +138,7 @@ bool connection_lists(const Headers& headers, std::string_view token) {
 
 BodyFraming RequestHead::framing() const {
   if (chunked) return BodyFraming::kChunked;
+  if (until_end) return BodyFraming::kUntilClose;
   return content_length.value_or(0) > 0 ? BodyFraming::kLength : BodyFraming::kNone;
 }
 
@@ -161,8 +167,7 @@ Result<void> RequestHeadParser::complete(std::string_view buffer) {
   head_.content_length = scan_.framing().content_length;
   head_.chunked = scan_.framing().chunked;
   head_.expect_continue = false;
-  split_target(head_);
-  if (auto wrong = obey(head_)) return std::unexpected(std::move(*wrong));
+  if (auto wrong = complete_request(head_)) return std::unexpected(std::move(*wrong));
   return {};
 }
 

@@ -44,6 +44,7 @@ struct RequestHead {
   bool keep_alive = true;
   bool has_connection = false;  // there is a Connection header
   bool expect_continue = false;
+  bool until_end = false;  // HTTP/2 without a length
 
   BodyFraming framing() const;
 };
@@ -58,6 +59,9 @@ struct ResponseHead {
   bool keep_alive = true;       // false whenever the end of this message is not certain
   bool has_connection = false;  // there is a Connection header
 };
+
+// Splits the target, and obeys the headers that the router itself must. nullopt: nothing wrong.
+std::optional<Error> complete_request(RequestHead& head);
 
 enum class HeadState : std::uint8_t { kNeedMore, kDone };
 
