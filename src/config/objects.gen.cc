@@ -9,10 +9,13 @@ namespace {
 constexpr std::array<std::string_view, 2> kTlsMinVersionChoices{"1.3", "1.2"};
 constexpr std::array<std::string_view, 7> kPolicyChoices{"expected_latency", "round_robin", "random", "least_request", "power_of_two", "session", "prefix_affinity"};
 
-const std::array<FieldInfo<EngineObject>, 17> kEngineFields{{
+const std::array<FieldInfo<EngineObject>, 18> kEngineFields{{
     {"url", FieldForm::kText, true, std::nullopt, "",
      {0, kNoMaximum, {}, ValueKind::kUrl},
      &set_member<&EngineObject::url>, &items_of_member<&EngineObject::url>},
+    {"grpc_url", FieldForm::kText, false, std::nullopt, "",
+     {0, kNoMaximum, {}, ValueKind::kUrl},
+     &set_member<&EngineObject::grpc_url>, &items_of_member<&EngineObject::grpc_url>},
     {"runtime", FieldForm::kText, false, ObjectKind::kRuntime, "",
      {0, kNoMaximum, {}, ValueKind::kName},
      &set_member<&EngineObject::runtime>, &items_of_member<&EngineObject::runtime>},

@@ -8,7 +8,8 @@ constexpr std::array<std::string_view, kApis> kApiNames{
     "rerank",       "score",           "classify",     "tokenize",        "detokenize",
     "count_tokens", "stored_response", "ollama_chat",  "ollama_generate", "ollama_embed",
     "ollama_show",  "transcriptions",  "translations", "speech",          "images",
-    "image_edits",  "realtime",        "infer",        "generate",        "model_info"};
+    "image_edits",  "realtime",        "infer",        "generate",        "model_info",
+    "grpc"};
 
 // What a server of unknown make may speak, and what the LLM engines do.
 constexpr ApiSet kOpenaiFamily{Api::kChat,       Api::kCompletions, Api::kEmbeddings,

@@ -40,8 +40,9 @@ enum class Api : std::uint8_t {
   kInfer,           // /v2/models/M/infer (KServe)
   kGenerate,        // /v2/models/M/generate, generate_stream (KServe)
   kModelInfo,       // GET /v2/models/M, ready, config, stats (KServe)
+  kGrpc,            // inference.GRPCInferenceService (KServe v2), of engines with a gRPC address
 };
-constexpr std::size_t kApis = 25;
+constexpr std::size_t kApis = 26;
 
 std::string_view to_string(Api api);  // "chat", "completions", ... also the metric label
 std::optional<Api> parse_api(std::string_view name);

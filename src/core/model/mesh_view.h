@@ -13,6 +13,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "core/model/engine_url.h"
 #include "core/model/load_table.h"
 #include "core/model/objects.h"
 
@@ -42,6 +43,7 @@ struct Endpoint {
   std::uint16_t port = 0;
   std::string authority;          // host:port, the Host header
   std::optional<TlsOptions> tls;  // absent: plain TCP
+  EngineUrl grpc;                 // where it speaks gRPC; no host: it does not
   Runtime runtime = Runtime::kOpenai;
   std::string described_by;                 // the Runtime object's name; empty: built in
   ApiSet apis = apis_of(Runtime::kOpenai);  // what may be asked of it

@@ -31,8 +31,9 @@ std::optional<PolicyKind> parse_policy_kind(std::string_view name);
 // A running model server process.
 struct EngineObject {
   std::string name;
-  std::string url;      // http://HOST:PORT or https://HOST:PORT, without a path
-  std::string runtime;  // a built-in one or a Runtime object's name; empty: found by probing
+  std::string url;       // http://HOST:PORT or https://HOST:PORT, without a path
+  std::string grpc_url;  // where it speaks gRPC; empty: it is not asked so
+  std::string runtime;   // a built-in one or a Runtime object's name; empty: found by probing
   std::vector<std::string> models;  // served names; found by polling when empty
   std::vector<std::string> apis;    // route families that it serves; empty: those of its runtime
   std::string metrics_url;          // where its metrics are, if not where its runtime has them

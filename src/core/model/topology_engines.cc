@@ -86,6 +86,7 @@ class Collector {
     if (engine.endpoint.tls) engine.endpoint.tls = object.tls_options();
     add_facts(engine.endpoint, facts);
     IM_TRY(set_runtime(engine.endpoint, object));
+    IM_TRY(set_grpc_address(engine.endpoint, object));
     if (!object.models.empty()) {
       engine.endpoint.models = models_by_object(object, facts, engine.endpoint.runtime);
     }
@@ -110,6 +111,33 @@ class Collector {
     if (addresses_.contains(engine.endpoint.authority)) return {};
     add_facts(engine.endpoint, &facts);
     finish(std::move(engine));
+    return {};
+  }
+
+  static Result<void> set_grpc_address(Endpoint& endpoint, const EngineObject& object) {
+    if (object.grpc_url.empty()) {
+      if (!endpoint.apis.contains(Api::kGrpc)) return {};
+      return fail(
+          ErrorCode::kInvalidConfig,
+          fmt::format("engine \"{}\" is said to serve grpc, but has no grpc_url", object.name),
+          "grpc_url");
+    }
+    auto address = parse_engine_url(object.grpc_url);
+    if (!address) {
+      return fail(
+          ErrorCode::kInvalidConfig,
+          fmt::format("the grpc_url of engine \"{}\": {}", object.name, address.error().detail),
+          "grpc_url");
+    }
+    if (address->scheme == Scheme::kHttps) {
+      return fail(ErrorCode::kInvalidConfig,
+                  fmt::format("the grpc_url of engine \"{}\" must begin with http://; gRPC to "
+                              "engines is without TLS",
+                              object.name),
+                  "grpc_url");
+    }
+    endpoint.grpc = std::move(*address);
+    endpoint.apis.add(Api::kGrpc);
     return {};
   }
 

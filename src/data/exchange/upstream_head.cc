@@ -25,11 +25,6 @@ constexpr http::HeaderNames kNotReturned{HeaderName::kContentLength, HeaderName:
                                          HeaderName::kXRequestId, HeaderName::kRequestId,
                                          HeaderName::kEndpointLoadMetrics};
 
-bool is_own(std::string_view name) {
-  return name.size() > kOwnPrefix.size() && (name[0] | 0x20) == kOwnPrefix[0] &&
-         iequals(name.substr(0, kOwnPrefix.size()), kOwnPrefix);
-}
-
 // Browsers cannot set headers, so they send their keys as protocols.
 void append_protocols(std::string& out, std::string_view offered) {
   const std::string protocols = http::public_protocols(offered);
@@ -38,13 +33,22 @@ void append_protocols(std::string& out, std::string_view offered) {
 
 }  // namespace
 
+bool is_own_header(std::string_view name) {
+  return name.size() > kOwnPrefix.size() && (name[0] | 0x20) == kOwnPrefix[0] &&
+         iequals(name.substr(0, kOwnPrefix.size()), kOwnPrefix);
+}
+
+bool is_request_header_passed(const http::Header& header) {
+  return !http::kHopByHop.has(header.id) && !kNotSent.has(header.id) && !is_own_header(header.name);
+}
+
 std::string make_upstream_head(const http::RequestHead& client, const UpstreamHead& head) {
   std::string out;
   out.reserve(kHeadBytesUsual);
   http::append_request_line(out, client.method, head.path, head.query);
   http::append_header(out, "host", head.authority);
   for (const http::Header& header : client.headers) {
-    if (http::kHopByHop.has(header.id) || kNotSent.has(header.id) || is_own(header.name)) continue;
+    if (!is_request_header_passed(header)) continue;
     if (!head.traceparent.empty() && header.id == HeaderName::kTraceparent) continue;
     if (client.has_connection && http::connection_lists(client.headers, header.name)) continue;
     if (header.id == HeaderName::kSecWebsocketProtocol) {
@@ -87,7 +91,7 @@ std::string_view path_at(const Endpoint& engine, std::string_view path, std::str
 }
 
 bool is_response_header_passed(const http::ResponseHead& head, const http::Header& header) {
-  if (http::kHopByHop.has(header.id) || kNotReturned.has(header.id) || is_own(header.name)) {
+  if (http::kHopByHop.has(header.id) || kNotReturned.has(header.id) || is_own_header(header.name)) {
     return false;
   }
   return !head.has_connection || !http::connection_lists(head.headers, header.name);

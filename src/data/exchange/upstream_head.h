@@ -30,6 +30,10 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
 // holds it then.
 std::string_view path_at(const Endpoint& engine, std::string_view path, std::string& made);
 
+// True for a client's header that is passed on to an engine, if Connection does not list it.
+bool is_request_header_passed(const http::Header& header);
+bool is_own_header(std::string_view name);  // x-infermesh-...
+
 // True for an engine's response header that is passed on to the client.
 bool is_response_header_passed(const http::ResponseHead& head, const http::Header& header);
 

@@ -133,8 +133,8 @@ Http2Upstreams::Dial::~Dial() {
   if (state_) state_->wake = nullptr;
 }
 
-Http2Upstream* Http2Upstreams::roomy(const Address& address) const {
-  const auto found = engines_.find(address.authority());
+Http2Upstream* Http2Upstreams::roomy(const EngineUrl& address) const {
+  const auto found = engines_.find(address.authority);
   if (found == engines_.end()) return nullptr;
   for (const auto& connection : found->second.connections) {
     if (connection->has_room()) return connection.get();
@@ -142,11 +142,11 @@ Http2Upstream* Http2Upstreams::roomy(const Address& address) const {
   return nullptr;
 }
 
-bool Http2Upstreams::has_room(const Address& address) const {
+bool Http2Upstreams::has_room(const EngineUrl& address) const {
   return roomy(address) != nullptr;
 }
 
-Result<std::shared_ptr<Http2Stream>> Http2Upstreams::open(const Address& address,
+Result<std::shared_ptr<Http2Stream>> Http2Upstreams::open(const EngineUrl& address,
                                                           const http::Headers& fields,
                                                           http2::Body body) {
   Http2Upstream* connection = roomy(address);
@@ -155,9 +155,9 @@ Result<std::shared_ptr<Http2Stream>> Http2Upstreams::open(const Address& address
   return connection->link().open(fields, body);
 }
 
-Result<Http2Upstreams::Dial> Http2Upstreams::dial(const Address& address, Instant deadline,
+Result<Http2Upstreams::Dial> Http2Upstreams::dial(const EngineUrl& address, Instant deadline,
                                                   port::Wakeup& wake) {
-  Engine& engine = engines_[address.authority()];
+  Engine& engine = engines_[address.authority];
   const std::size_t made = engine.connections.size() + engine.dialing;
   std::erase_if(engine.waiting, [](const auto& waiting) { return waiting.expired(); });
   const std::size_t coming = engine.dialing * limits_.streams_per_connection_max;
@@ -175,18 +175,18 @@ Result<Http2Upstreams::Dial> Http2Upstreams::dial(const Address& address, Instan
   return dial;
 }
 
-port::Task<void> Http2Upstreams::make(Address address, Instant deadline,
+port::Task<void> Http2Upstreams::make(EngineUrl address, Instant deadline,
                                       std::shared_ptr<bool> alive) {
   auto stream = co_await loop_.connect(address.host, address.port, deadline);
   if (!*alive) co_return;
-  Engine& engine = engines_[address.authority()];
+  Engine& engine = engines_[address.authority];
   --engine.dialing;
   if (!stream) {
     const Result<void> failed = std::unexpected(stream.error());
     tell(engine, failed);
     co_return;
   }
-  auto connection = std::make_shared<Http2Upstream>(*this, address.authority(), std::move(*stream));
+  auto connection = std::make_shared<Http2Upstream>(*this, address.authority, std::move(*stream));
   engine.connections.push_back(connection);
   loop_.spawn(Http2Upstream::run(std::move(connection)));
   tell(engine, {});

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/model/engine_url.h"
 #include "data/http2/link.h"
 
 namespace infermesh::data {
@@ -28,11 +29,6 @@ class Http2Upstreams {
     Duration idle_timeout = 60s;  // of a connection without streams
     Duration ping_after = 30s;
     Duration ping_timeout = 10s;
-  };
-  struct Address {
-    std::string host;
-    std::uint16_t port = 0;
-    std::string authority() const { return host + ":" + std::to_string(port); }
   };
   Http2Upstreams(port::Loop& loop, std::span<char> scratch, Limits limits);
   ~Http2Upstreams();
@@ -57,13 +53,13 @@ class Http2Upstreams {
   };
 
   // A connection there is has room for one more stream.
-  bool has_room(const Address& address) const;
+  bool has_room(const EngineUrl& address) const;
   // Opens one on it.
-  Result<std::shared_ptr<Http2Stream>> open(const Address& address, const http::Headers& fields,
+  Result<std::shared_ptr<Http2Stream>> open(const EngineUrl& address, const http::Headers& fields,
                                             http2::Body body);
   // Makes a connection, or waits for one that is being made. `wake` is set when that has ended;
   // then there may be room. kUpstreamConnectFailed at once when the engine has as many as it may.
-  Result<Dial> dial(const Address& address, Instant deadline, port::Wakeup& wake);
+  Result<Dial> dial(const EngineUrl& address, Instant deadline, port::Wakeup& wake);
   std::size_t connections() const;
 
  private:
@@ -73,10 +69,10 @@ class Http2Upstreams {
     std::vector<std::weak_ptr<Dial::State>> waiting;
     std::size_t dialing = 0;
   };
-  port::Task<void> make(Address address, Instant deadline, std::shared_ptr<bool> alive);
+  port::Task<void> make(EngineUrl address, Instant deadline, std::shared_ptr<bool> alive);
   void tell(Engine& engine, const Result<void>& result);
   void forget(const std::string& authority, const Http2Upstream* connection);
-  Http2Upstream* roomy(const Address& address) const;
+  Http2Upstream* roomy(const EngineUrl& address) const;
 
   port::Loop& loop_;
   std::span<char> scratch_;

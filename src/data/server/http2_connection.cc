@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "data/grpc/call.h"
 #include "data/http2/link.h"
 #include "data/http2/reply_frames.h"
 #include "data/http2/stream_end.h"
@@ -99,6 +100,12 @@ port::Task<void> Http2Connection::serve(std::unique_ptr<Arrived> arrived) {
 
 port::Task<void> Http2Connection::answer(Arrived& arrived, ClientSide& client, Waiter& waiter) {
   Http2Stream& stream = *arrived.stream;
+  if (arrived.head && is_grpc(*arrived.head)) {
+    const RequestStart begun = start_request(shard_, &*arrived.head);
+    co_await run_grpc_call({shard_, stream, client, waiter, *arrived.head, begun});
+    co_await send_rest(stream, waiter);
+    co_return;
+  }
   Http2ReplyFrames frames(stream);
   Reply reply(client, {1, true, &frames});
   const RequestStart start = start_request(shard_, arrived.head ? &*arrived.head : nullptr);

@@ -28,6 +28,7 @@ Shard::Shard(Borrowed borrowed)
       admission(borrowed.loop),
       decisions(borrowed.settings.decisions_kept),
       scratch(kScratchBytes),
+      http2_upstream(borrowed.loop, scratch, {}),
       report_(std::move(borrowed.report)),
       endpoint_trouble_(kTroubleMemory),
       model_trouble_(kTroubleMemory) {}

@@ -17,6 +17,7 @@
 #include "core/prefix/prefix_index.h"
 #include "core/prefix/response_homes.h"
 #include "core/route/route_state.h"
+#include "data/http2/upstream.h"
 #include "data/shard/admission.h"
 #include "data/shard/decision_ring.h"
 #include "data/shard/meter.h"
@@ -65,7 +66,8 @@ class Shard {
   Admission admission;
   DecisionRing decisions;
   std::vector<char> scratch;  // for one read at a time, never across a wait
-  bool draining = false;      // requests are finished, connections end
+  Http2Upstreams http2_upstream;
+  bool draining = false;  // requests are finished, connections end
 
  private:
   std::function<void(const Outcome&)> report_;

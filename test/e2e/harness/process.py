@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -40,6 +41,11 @@ def clean_environment(more: dict[str, str] | None = None) -> dict[str, str]:
     """Ours without INFERMESH_*: every such variable is a setting, and an unknown one an error."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("INFERMESH_")}
     return {**kept, **(more or {})}
+
+
+def resident_bytes(pid: int) -> int:
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) << 10
 
 
 class Program:
