@@ -37,7 +37,7 @@ Result<std::optional<ServerOptions>> tls_server_options(const config::Settings& 
                          : ClientCertificate::kOptional;
   }
   options.min_version = settings.tls_min_version;
-  options.protocols = {"http/1.1"};
+  options.protocols = {"h2", "http/1.1"};
   return options;
 }
 

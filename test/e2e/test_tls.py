@@ -80,6 +80,19 @@ def test_curl_speaks_tls_1_3_and_streams(secure, authority):
     assert b"TLSv1.3" in said.stderr and b"server accepted http/1.1" in said.stderr
 
 
+def test_curl_speaks_http2_where_both_can(secure, authority):
+    mesh, _ = secure()
+    url = f"https://localhost:{mesh.address[1]}/v1/chat/completions"
+    said = subprocess.run(
+        ["curl", "-sS", "-N", "--http2", "--cacert", authority.cert, url, "-d", STREAM]
+        + ["-w", "%{http_version}"],
+        capture_output=True,
+        timeout=10,
+    )
+    assert said.returncode == 0, said.stderr.decode()
+    assert said.stdout.decode().endswith("data: [DONE]\n\n2")
+
+
 def test_without_http2_only_http_1_1_is_agreed_on(secure, authority):
     mesh, _ = secure()
     context = client_context(authority.cert)

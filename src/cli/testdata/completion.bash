@@ -62,6 +62,7 @@ _infermesh() {
         --body-bytes-max) COMPREPLY=(); return ;;
         --upload-bytes-max) COMPREPLY=(); return ;;
         --replay-bytes-max) COMPREPLY=(); return ;;
+        --http2-streams-max) COMPREPLY=(); return ;;
         --stream-buffer-bytes-max) COMPREPLY=(); return ;;
         --client-head-timeout) COMPREPLY=(); return ;;
         --client-body-timeout) COMPREPLY=(); return ;;
@@ -85,7 +86,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -136,6 +137,7 @@ _infermesh() {
         --body-bytes-max) COMPREPLY=(); return ;;
         --upload-bytes-max) COMPREPLY=(); return ;;
         --replay-bytes-max) COMPREPLY=(); return ;;
+        --http2-streams-max) COMPREPLY=(); return ;;
         --stream-buffer-bytes-max) COMPREPLY=(); return ;;
         --client-head-timeout) COMPREPLY=(); return ;;
         --client-body-timeout) COMPREPLY=(); return ;;
@@ -159,7 +161,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -340,6 +342,7 @@ _infermesh() {
         --body-bytes-max) COMPREPLY=(); return ;;
         --upload-bytes-max) COMPREPLY=(); return ;;
         --replay-bytes-max) COMPREPLY=(); return ;;
+        --http2-streams-max) COMPREPLY=(); return ;;
         --stream-buffer-bytes-max) COMPREPLY=(); return ;;
         --client-head-timeout) COMPREPLY=(); return ;;
         --client-body-timeout) COMPREPLY=(); return ;;
@@ -363,7 +366,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;

@@ -84,6 +84,7 @@ _infermesh() {
         '--body-bytes-max=[The longest request body; over it 413.]:SIZE: ' \
         '--upload-bytes-max=[Longest body of audio and image forms and of KServe tensors, which pass through without being kept.]:SIZE: ' \
         '--replay-bytes-max=[How much of a body that passes through is held.]:SIZE: ' \
+        '--http2-streams-max=[Requests that one HTTP/2 connection may have open at once.]:N: ' \
         '--stream-buffer-bytes-max=[Answer bytes held for one slow reader before reading from its engine pauses.]:SIZE: ' \
         '--client-head-timeout=[How long a client may take to send a request head; then 408.]:TIME: ' \
         '--client-body-timeout=[The longest pause between two reads of a request body; then 408.]:TIME: ' \
@@ -154,6 +155,7 @@ _infermesh() {
         '--body-bytes-max=[The longest request body; over it 413.]:SIZE: ' \
         '--upload-bytes-max=[Longest body of audio and image forms and of KServe tensors, which pass through without being kept.]:SIZE: ' \
         '--replay-bytes-max=[How much of a body that passes through is held.]:SIZE: ' \
+        '--http2-streams-max=[Requests that one HTTP/2 connection may have open at once.]:N: ' \
         '--stream-buffer-bytes-max=[Answer bytes held for one slow reader before reading from its engine pauses.]:SIZE: ' \
         '--client-head-timeout=[How long a client may take to send a request head; then 408.]:TIME: ' \
         '--client-body-timeout=[The longest pause between two reads of a request body; then 408.]:TIME: ' \
@@ -317,6 +319,7 @@ _infermesh() {
         '--body-bytes-max=[The longest request body; over it 413.]:SIZE: ' \
         '--upload-bytes-max=[Longest body of audio and image forms and of KServe tensors, which pass through without being kept.]:SIZE: ' \
         '--replay-bytes-max=[How much of a body that passes through is held.]:SIZE: ' \
+        '--http2-streams-max=[Requests that one HTTP/2 connection may have open at once.]:N: ' \
         '--stream-buffer-bytes-max=[Answer bytes held for one slow reader before reading from its engine pauses.]:SIZE: ' \
         '--client-head-timeout=[How long a client may take to send a request head; then 408.]:TIME: ' \
         '--client-body-timeout=[The longest pause between two reads of a request body; then 408.]:TIME: ' \
