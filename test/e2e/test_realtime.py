@@ -36,7 +36,7 @@ class LiveEngine:
             "127.0.0.1",
             0,
             process_request=self.answer,
-            subprotocols=["realtime"],
+            select_subprotocol=lambda _, offered: "realtime" if "realtime" in offered else None,
             max_size=None,
         )
 
