@@ -7,7 +7,9 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -23,8 +25,15 @@ struct Fiber {
   std::coroutine_handle<> root;
 };
 
+// GCC 12 frees a frame without saying its size unless the promise asks for it, and what has no size
+// is not kept for the next one.
+struct FrameMemory {
+  static void* operator new(std::size_t size) { return ::operator new(size); }
+  static void operator delete(void* frame, std::size_t size) { ::operator delete(frame, size); }
+};
+
 // What every coroutine here has: its fiber, who awaits it.
-class TaskPromise {
+class TaskPromise : public FrameMemory {
  public:
   struct Ended {
     static bool await_ready() noexcept { return false; }

@@ -10,7 +10,7 @@ constexpr std::size_t kDoneMax = 1024;  // resumed entries before those that fol
 // The coroutine below a spawned task: frees itself when the task has ended. Nobody is left to take
 // an exception then.
 struct Tasks::Root {
-  struct promise_type : Fiber {
+  struct promise_type : Fiber, FrameMemory {
     struct Ended {
       static bool await_ready() noexcept { return false; }
       static void await_suspend(std::coroutine_handle<promise_type> ended) noexcept {
