@@ -20,6 +20,7 @@ namespace {
 
 constexpr Duration kTick = 10ms;
 constexpr Duration kWaitMax = 1h;
+constexpr Duration kWallEvery = 100ms;
 
 // The end of the tick that `when` falls in: timers close together share one wake-up.
 Instant end_of_tick(Instant when) {
@@ -39,7 +40,9 @@ int begin_connect(const SocketAddress& target) {
 
 }  // namespace
 
-EventLoop::EventLoop() : names_(*this) {}
+EventLoop::EventLoop() : names_(*this) {
+  exact_now();
+}
 
 // Tasks that still wait go first: they hold sockets and timers.
 EventLoop::~EventLoop() {
@@ -52,8 +55,9 @@ void EventLoop::end_tasks() {
 
 void EventLoop::run() {
   BlockCache::of_this_thread().open();
+  exact_now();
   while (!stopped_.load(std::memory_order_acquire)) {
-    tasks_.run();
+    run_tasks();
     reactor_.wait(until_next());
     turn();
   }
@@ -61,17 +65,28 @@ void EventLoop::run() {
 }
 
 void EventLoop::turn() {
+  exact_now();
   run_posted();
   reactor_.dispatch();
-  const Instant at = now();
-  timers_.run(at);
-  sleeps_.run(at);
+  timers_.run(now_);
+  sleeps_.run(now_);
 }
 
-Duration EventLoop::until_next() const {
+// The first one is resumed by what turn() has just told.
+void EventLoop::run_tasks() {
+  if (!tasks_.run_one()) return;
+  while (!tasks_.idle()) {
+    exact_now();
+    tasks_.run_one();
+  }
+}
+
+// A far deadline may be met late by as long as the tasks of this turn took.
+Duration EventLoop::until_next() {
   const Instant next = std::min(timers_.next(), sleeps_.next());
   if (next == kNever) return kWaitMax;
-  return std::clamp(next - now(), Duration::zero(), kWaitMax);
+  const Instant from = next - now_ < 2 * kTick ? exact_now() : now_;
+  return std::clamp(next - from, Duration::zero(), kWaitMax);
 }
 
 void EventLoop::run_posted() {
@@ -88,13 +103,14 @@ void EventLoop::stop() {
   reactor_.interrupt();
 }
 
-Instant EventLoop::now() const {
-  return Instant(
+Instant EventLoop::exact_now() {
+  now_ = Instant(
       std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
-}
-
-WallTime EventLoop::wall_now() const {
-  return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  if (now_ - wall_read_at_ >= kWallEvery) {
+    wall_now_ = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+    wall_read_at_ = now_;
+  }
+  return now_;
 }
 
 std::uint64_t EventLoop::entropy() {
@@ -105,7 +121,8 @@ std::uint64_t EventLoop::entropy() {
 }
 
 void EventLoop::arm(port::Timer& timer, Instant deadline) {
-  timers_.arm(timer, deadline == kNever ? kNever : end_of_tick(deadline));
+  const bool in_time = deadline != kNever && deadline > now_;  // what is due already is due now
+  timers_.arm(timer, in_time ? end_of_tick(deadline) : deadline);
 }
 
 port::Task<void> EventLoop::sleep_until(Instant when) {

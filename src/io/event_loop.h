@@ -37,8 +37,9 @@ class EventLoop final : public port::Loop {
   void end_tasks();
   Reactor& reactor() { return reactor_; }
 
-  Instant now() const override;
-  WallTime wall_now() const override;
+  Instant now() const override { return now_; }
+  Instant exact_now() override;
+  WallTime wall_now() const override { return wall_now_ + (now_ - wall_read_at_); }
   std::uint64_t entropy() override;
   void arm(port::Timer& timer, Instant deadline) override;
   port::Task<void> sleep_until(Instant when) override;
@@ -53,8 +54,12 @@ class EventLoop final : public port::Loop {
   port::Task<Result<port::StreamPtr>> connect_tcp(const port::Target& target, Instant deadline);
   void turn();
   void run_posted();
-  Duration until_next() const;
+  void run_tasks();
+  Duration until_next();
 
+  Instant now_{};
+  Instant wall_read_at_{};  // when wall_now_ was read: both clocks together, ten times a second
+  WallTime wall_now_{};
   Reactor reactor_;
   port::TimerQueue timers_;  // to the end of a tick
   port::TimerQueue sleeps_;  // to the nanosecond

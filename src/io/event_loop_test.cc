@@ -132,6 +132,22 @@ TEST(EventLoop, TimersFireOnTimeAndPostsArriveFromOtherThreads) {
   });
 }
 
+TEST(EventLoop, ATaskSeesTheTimeOfItsResumptionUntilItAsksForTheExactOne) {
+  run([](EventLoop& loop) -> port::Task<void> {
+    const Instant resumed = loop.now();
+    while (std::chrono::steady_clock::now().time_since_epoch() == resumed.time_since_epoch()) {
+    }
+    EXPECT_EQ(loop.now(), resumed);
+    const Instant exact = loop.exact_now();
+    EXPECT_GT(exact, resumed);
+    EXPECT_EQ(loop.now(), exact);
+    co_await loop.sleep_until(exact + 2ms);
+    EXPECT_GE(loop.now(), exact + 2ms);
+    const auto apart = loop.wall_now() - std::chrono::system_clock::now();
+    EXPECT_LT(std::chrono::abs(apart), 1s);
+  });
+}
+
 TEST(EventLoop, AnEndThatCameWithTheLastBytesIsSeenWithoutANewEvent) {
   run([](EventLoop& loop) -> port::Task<void> {
     Pair pair = co_await connected(loop);

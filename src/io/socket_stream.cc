@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "io/address.h"
 #include "port/wakeup.h"
@@ -24,6 +25,28 @@ using port::IoStatus;
 
 constexpr std::size_t kPiecesMax = 16;
 constexpr std::uint32_t kEnded = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+// Little is cheaper to bring together here than to have gathered by the kernel: 0.2 us of 4.4 for a
+// chunk of 200 bytes with its frame.
+constexpr std::size_t kCopiedMax = 4096;
+
+ssize_t send_copied(int fd, std::span<const iovec> pieces) {
+  if (pieces.size() == 1) return ::send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+  std::array<char, kCopiedMax> together;
+  std::size_t size = 0;
+  for (const iovec& piece : pieces) {
+    std::memcpy(together.data() + size, piece.iov_base, piece.iov_len);
+    size += piece.iov_len;
+  }
+  return ::send(fd, together.data(), size, MSG_NOSIGNAL);
+}
+
+ssize_t send_gathered(int fd, std::span<iovec> pieces) {
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+}
 
 bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
@@ -64,14 +87,15 @@ IoResult SocketStream::try_write(std::span<const std::string_view> pieces) {
   if (fd_ < 0) return {IoStatus::kError, 0};
   std::array<iovec, kPiecesMax> vectors;
   std::size_t count = 0;
+  std::size_t size = 0;
   for (const std::string_view piece : pieces.first(std::min(pieces.size(), kPiecesMax))) {
-    if (!piece.empty()) vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
+    if (piece.empty()) continue;
+    vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
+    size += piece.size();
   }
   if (count == 0) return {IoStatus::kOk, 0};
-  msghdr message{};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = count;
-  const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  const std::span used(vectors.data(), count);
+  const ssize_t sent = size <= kCopiedMax ? send_copied(fd_, used) : send_gathered(fd_, used);
   if (sent >= 0) return {IoStatus::kOk, static_cast<std::size_t>(sent)};
   if (!would_block()) return {IoStatus::kError, 0};
   write_.ready = false;

@@ -41,7 +41,11 @@ class Loop {
  public:
   virtual ~Loop() = default;
 
+  // The time at which the running task was resumed: reading the clock costs as much as a system
+  // call on some machines, and an exchange asks a dozen times. exact_now() reads it, for who
+  // measures what it does itself; now() is no earlier from then on.
   virtual Instant now() const = 0;
+  virtual Instant exact_now() = 0;
   virtual WallTime wall_now() const = 0;
   virtual std::uint64_t entropy() = 0;  // 64 unpredictable bits
 

@@ -23,6 +23,7 @@ class WorldLoop final : public Loop {
   explicit WorldLoop(World& world) : world_(world) {}
 
   Instant now() const override { return world_.now(); }
+  Instant exact_now() override { return world_.now(); }
   WallTime wall_now() const override { return kWallStart + world_.now().time_since_epoch(); }
   std::uint64_t entropy() override { return world_.entropy(); }
   void arm(Timer& timer, Instant deadline) override { world_.timers().arm(timer, deadline); }
