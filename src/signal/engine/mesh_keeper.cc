@@ -28,6 +28,12 @@ health::ProbeVerdict verdict_of(ProbeOutcome outcome) {
   }
 }
 
+bool can_serve(const MeshView& view) {
+  return std::ranges::any_of(view.endpoints, [](const std::optional<Endpoint>& endpoint) {
+    return endpoint && endpoint->state == EndpointState::kReady;
+  });
+}
+
 }  // namespace
 
 MeshKeeper::MeshKeeper(port::Loop& loop, KeeperSettings settings, LoadTable& load, MeshSink& sink,
@@ -315,8 +321,10 @@ void MeshKeeper::tell_notes(const std::vector<std::string>& notes) {
 
 void MeshKeeper::changed(Urgency urgency) {
   const Instant now = loop_.now();
+  // Who waits for the first engine does not wait for a gap.
+  const Duration gap = view_ && can_serve(*view_) ? kPublishGap : Duration::zero();
   const Instant due =
-      urgency == Urgency::kNow ? std::max(now, published_at_ + kPublishGap) : now + kReasonDelay;
+      urgency == Urgency::kNow ? std::max(now, published_at_ + gap) : now + kReasonDelay;
   publish_due_ = std::min(publish_due_, due);
   plan();
 }

@@ -152,6 +152,18 @@ TEST(MeshKeeper, ResetsTheCellsOfNewEndpoints) {
   EXPECT_EQ(scene.told.lost[0], EndpointId(0));
 }
 
+// Requests wait for it, or are refused.
+TEST(MeshKeeper, PublishesTheFirstReadyEngineWithoutAGap) {
+  Scene scene;
+  scene.serve_vllm(8001);
+  scene.keeper->start();
+  ObjectSet objects;
+  objects.engines = {engine_object("e1", 8001)};
+  ASSERT_TRUE(scene.keeper->set_objects(std::move(objects)));
+  scene.world.run_for(1ms);
+  EXPECT_EQ(scene.state("e1"), EndpointState::kReady);
+}
+
 TEST(MeshKeeper, GathersChangesIntoFewViews) {
   Scene scene;
   scene.keeper->start();
