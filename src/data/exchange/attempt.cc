@@ -35,10 +35,9 @@ Attempt::Attempt(Exchange& exchange, Decision decision, std::uint32_t number)
   outcome_.trial = decision_.trial;
   outcome_.kind = OutcomeKind::kCancelled;  // until something else is known
   outcome_.uncached_prompt_tokens = decision_.uncached_tokens;
-  AttemptRecord attempt;
+  AttemptRecord& attempt = exchange_.record.attempts.emplace_back();
   attempt.endpoint = endpoint_.id;
   attempt.engine = endpoint_.name;
-  exchange_.record.attempts.push_back(std::move(attempt));
   exchange_.note_names(decision_);
 }
 
@@ -94,7 +93,7 @@ void Attempt::note_first_byte() {
 
 port::Task<Step<std::optional<AttemptFailure>>> Attempt::run() {
   Shard& shard = exchange_.parts.shard;
-  outcome_.sent_at = shard.loop.now();
+  outcome_.sent_at = shard.loop.exact_now();  // deciding was ours
   in_flight_ = route::InFlight::sent(shard.loads, &shard.prefixes, decision_, exchange_.facts,
                                      outcome_.sent_at);
   // An upload that cannot be sent again is not risked on a connection that may be about to end.
@@ -236,7 +235,7 @@ Step<std::optional<AttemptFailure>> Attempt::send_some() {
     if (chunked_ && last) pieces.push_back(http::kLastChunk);
     if (!head_text_.empty()) pieces.insert(pieces.begin(), head_text_);
     out_->write(pieces);
-    head_text_.clear();
+    head_text_ = {};
     body.sent(pushed_);
     sent_all_ = last;
     if (!last && pushed_ == body.received()) break;  // the rest has not come yet

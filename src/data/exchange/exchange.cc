@@ -250,7 +250,7 @@ RequestSummary Exchange::summary() const {
 }
 
 void Exchange::finish_record() {
-  const Instant now = parts.shard.loop.now();
+  const Instant now = parts.shard.loop.exact_now();
   record.status = static_cast<std::uint16_t>(parts.reply.status());
   if (record.error_code == error_info(ErrorCode::kClientClosed).name) record.status = 499;
   record.total = now - parts.start.received;

@@ -76,7 +76,8 @@ class StreamRelay {
   // Looks at the events that these bytes complete and sends on what is to be sent, in one write.
   std::optional<RelayFault> take(std::string_view payload) {
     push(payload);
-    std::string batch;
+    std::string& batch = x_.parts.shard.batch;
+    batch.clear();
     std::optional<RelayFault> trouble;
     while (!trouble && !inspector_.ended()) {
       const auto event = next();
@@ -165,7 +166,7 @@ class StreamRelay {
 
   port::Task<Step<Wake>> await_more() {
     x_.parts.waiter.phase_deadline = attempt_.silence_deadline();
-    co_return co_await x_.wait();
+    return x_.wait();
   }
 
   // The stream is complete. Its body's end usually came along, or is about to: then the connection

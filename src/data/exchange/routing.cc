@@ -72,6 +72,7 @@ port::Task<Step<Decision>> Routing::next_decision(std::span<const EndpointId> tr
 // The engines that a decision speaks of, as they are called now.
 void Routing::note_names(const Decision& decision) {
   auto& names = record.engine_names;
+  names.reserve(names.size() + decision.notes.size());
   for (const CandidateNote& note : decision.notes) {
     const bool known = std::any_of(names.begin(), names.end(),
                                    [&](const auto& name) { return name.first == note.endpoint; });

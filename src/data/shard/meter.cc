@@ -57,12 +57,20 @@ Meter::Meter(obs::MetricSet& metrics, obs::AccessLog* access_log)
       added_(metrics.histogram(HistogramId::kAdded)) {}
 
 Meter::ModelSeries& Meter::series(const Model& model, Api api) {
-  const auto key = std::pair(std::string_view(model.name), api);
-  const auto found = std::find_if(models_.begin(), models_.end(), [&](const auto& entry) {
-    return entry.first.second == key.second && entry.first.first == key.first;
-  });
-  if (found != models_.end()) return found->second;
+  // Ids are a view's, names stay.
+  const std::size_t slot = model.id.value * 8 + static_cast<std::size_t>(api);
+  Models::value_type*& last = looked_up_[slot % looked_up_.size()];
+  if (last == nullptr || last->first.second != api || last->first.first != model.name) {
+    const auto [found, fresh] = models_.try_emplace(std::pair(model.name, api));
+    if (fresh) found->second = make_series(model, api);
+    last = &*found;
+  }
+  return last->second;
+}
+
+Meter::ModelSeries Meter::make_series(const Model& model, Api api) {
   ModelSeries made;
+  made.recent = &recent_[model.name];
   const std::string_view name = model.name, api_name = to_string(api),
                          operation = operation_name(api);
   made.duration = metrics_.histogram(HistogramId::kRequestDuration, {name, api_name});
@@ -85,7 +93,7 @@ Meter::ModelSeries& Meter::series(const Model& model, Api api) {
   made.prefix_predicted = metrics_.counter(CounterId::kPrefixTokens, {name, "predicted"});
   made.prefix_served = metrics_.counter(CounterId::kPrefixTokens, {name, "served"});
   made.prefix_prompt = metrics_.counter(CounterId::kPrefixTokens, {name, "prompt"});
-  return models_.emplace(std::pair(model.name, api), std::move(made)).first->second;
+  return made;
 }
 
 obs::Counter& Meter::counter(CounterId id, std::string_view first, std::string_view second,
@@ -186,7 +194,7 @@ void Meter::finished(const RequestSummary& request, Instant now) {
     by_status->second.add();
     count_tokens(request, model);
     measure(request, model);
-    Recent& recent = recent_[request.model->name];
+    Recent& recent = *model.recent;
     if (record.ttft >= Duration::zero()) recent.add_ttft(record.ttft);
     if (request.output_tokens) recent.add_output(*request.output_tokens, now);
     if (request.prompt_tokens && request.cached_tokens) {

@@ -3,6 +3,7 @@
 // nanoseconds. Label values come from the mesh's own objects, never from what a client wrote.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -78,8 +79,11 @@ class Meter {
     obs::Counter prompt_tokens, cached_tokens, output_tokens;
     obs::Counter prefix_predicted, prefix_served, prefix_prompt;
     std::map<std::uint16_t, obs::Counter> by_status;
+    Recent* recent = nullptr;
   };
+  using Models = std::map<std::pair<std::string, Api>, ModelSeries, std::less<>>;
   ModelSeries& series(const Model& model, Api api);
+  ModelSeries make_series(const Model& model, Api api);
   obs::Counter& counter(obs::CounterId id, std::string_view first, std::string_view second = {},
                         std::string_view third = {});
   void count_tokens(const RequestSummary& request, ModelSeries& model);
@@ -93,8 +97,9 @@ class Meter {
   obs::Counter bytes_in_, bytes_out_;
   obs::Gauge connections_;
   obs::Histogram added_;
-  std::map<std::pair<std::string, Api>, ModelSeries, std::less<>> models_;
-  std::map<std::string, Recent> recent_;  // by model; as bounded as the view's models
+  Models models_;
+  std::array<Models::value_type*, 32> looked_up_{};  // by model id and api: found last
+  std::map<std::string, Recent> recent_;             // by model; as bounded as the view's models
   std::map<std::string, obs::Histogram> queues_;
   std::map<std::string, std::map<std::pair<PolicyKind, Reason>, obs::Counter>>
       decisions_;  // by pool

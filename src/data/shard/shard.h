@@ -66,6 +66,7 @@ class Shard {
   Admission admission;
   DecisionRing decisions;
   std::vector<char> scratch;  // for one read at a time, never across a wait
+  std::string batch;          // for what is sent on of it, likewise
   Http2Upstreams http2_upstream;
   bool draining = false;  // requests are finished, connections end
 

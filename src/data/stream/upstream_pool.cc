@@ -60,15 +60,15 @@ void UpstreamPool::give_back(UpstreamConnectionPtr connection) {
   UpstreamConnection* raw = connection.get();
   raw->idle_since = loop_.now();
   raw->stream.attach(nullptr);
-  raw->stream.when_disturbed([this, raw, id = raw->endpoint] { drop(id, raw); });
+  raw->stream.when_disturbed([this, raw] { drop(*raw); });
   raw->stream.expect_read();
   connections.push_back(std::move(connection));
   if (!expiry_.armed()) loop_.arm(expiry_, loop_.now() + limits_.idle_timeout);
 }
 
-void UpstreamPool::drop(EndpointId endpoint, const UpstreamConnection* connection) {
-  auto& connections = idle_[endpoint];
-  std::erase_if(connections, [&](const auto& entry) { return entry.get() == connection; });
+void UpstreamPool::drop(const UpstreamConnection& connection) {
+  auto& connections = idle_[connection.endpoint];
+  std::erase_if(connections, [&](const auto& entry) { return entry.get() == &connection; });
 }
 
 void UpstreamPool::expire() {

@@ -67,7 +67,7 @@ class UpstreamPool {
  private:
   port::Task<void> make(Endpoint endpoint, Instant deadline, std::shared_ptr<Dial::State> state);
   void expire();
-  void drop(EndpointId endpoint, const UpstreamConnection* connection);
+  void drop(const UpstreamConnection& connection);
 
   port::Loop& loop_;
   Limits limits_;

@@ -23,21 +23,24 @@ void Waiter::write_on() {
   kept_seen_ = out.kept_bytes();
 }
 
-port::Task<Wake> Waiter::wait() {
+bool Waiter::begin() {
   write_on();
-  if (is_client_gone()) co_return Wake::kClientGone;
+  if (is_client_gone()) return false;
   const Instant due = std::min({phase_deadline, total_deadline, keepalive_due, stall_deadline_});
   if (due < timer_.deadline() || !timer_.armed()) loop_.arm(timer_, due);
-  co_await wake.wait();
-  if (stopped_) co_return Wake::kStopped;
+  return true;
+}
+
+Wake Waiter::outcome() {
+  if (stopped_) return Wake::kStopped;
   write_on();
-  if (is_client_gone()) co_return Wake::kClientGone;
+  if (is_client_gone()) return Wake::kClientGone;
   const Instant now = loop_.now();
-  if (stall_deadline_ <= now) co_return Wake::kClientStalled;
-  if (total_deadline <= now) co_return Wake::kTotalDeadline;
-  if (phase_deadline <= now) co_return Wake::kPhaseDeadline;
-  if (keepalive_due <= now) co_return Wake::kKeepalive;
-  co_return Wake::kProgress;
+  if (stall_deadline_ <= now) return Wake::kClientStalled;
+  if (total_deadline <= now) return Wake::kTotalDeadline;
+  if (phase_deadline <= now) return Wake::kPhaseDeadline;
+  if (keepalive_due <= now) return Wake::kKeepalive;
+  return Wake::kProgress;
 }
 
 }  // namespace infermesh::data

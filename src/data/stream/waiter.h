@@ -30,7 +30,8 @@ class Waiter {
           wake.set();
         }) {}
 
-  port::Task<Wake> wait();
+  class Wait;
+  Wait wait();  // to be awaited at once
   void stop() {
     stopped_ = true;
     wake.set();
@@ -44,6 +45,8 @@ class Waiter {
       false;  // the request has been read whole: reads only tell whether the client is there
 
  private:
+  bool begin();  // false: the client is gone
+  Wake outcome();
   bool is_client_gone();
   void write_on();
 
@@ -56,5 +59,30 @@ class Waiter {
   port::Timer timer_;
   bool stopped_ = false;
 };
+
+// Not a coroutine: every chunk of every stream waits.
+class Waiter::Wait {
+ public:
+  explicit Wait(Waiter& waiter) : waiter_(waiter), woken_(waiter.wake.wait()) {}
+
+  bool await_ready() {
+    gone_ = !waiter_.begin();
+    return gone_ || woken_.await_ready();
+  }
+  template <typename Promise>
+  void await_suspend(std::coroutine_handle<Promise> waiting) {
+    woken_.await_suspend(waiting);
+  }
+  Wake await_resume() { return gone_ ? Wake::kClientGone : waiter_.outcome(); }
+
+ private:
+  Waiter& waiter_;
+  port::Wakeup::Wait woken_;
+  bool gone_ = false;
+};
+
+inline Waiter::Wait Waiter::wait() {
+  return Wait(*this);
+}
 
 }  // namespace infermesh::data
