@@ -4,6 +4,7 @@ ends with 0.
 
 import json
 import signal
+import socket
 import threading
 
 import pytest
@@ -40,6 +41,15 @@ def draining(mesh) -> bool:
         return True
 
 
+def refuses(mesh) -> bool:
+    """A shard that drains has closed its listener; connections are refused when all have."""
+    try:
+        socket.create_connection(mesh.address, 1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_a_kept_connection_is_told_to_come_back_elsewhere(routed):
     mesh, one = routed(drain_timeout="20s")
     gate = threading.Event()
@@ -50,7 +60,7 @@ def test_a_kept_connection_is_told_to_come_back_elsewhere(routed):
         busy.request("POST", "/v1/chat/completions", CHAT)
         one.wait_whole()
         mesh.program.signal(signal.SIGTERM)
-        eventually(lambda: draining(mesh), "the process drains")
+        eventually(lambda: refuses(mesh), "every shard drains")
         try:
             kept.request("POST", "/v1/chat/completions", CHAT)
             answer = kept.answer()

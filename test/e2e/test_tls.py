@@ -1,5 +1,6 @@
 """TLS towards clients: the official client, curl, openssl and Python's ssl against `--tls-cert`."""
 
+import contextlib
 import json
 import shutil
 import ssl
@@ -219,7 +220,7 @@ def test_leaving_in_mid_stream_cancels_upstream(secure, authority, leave):
     wire.chunk()
     if leave == "unwrap":  # close_notify, as an orderly client says goodbye
         wire.socket.settimeout(0)
-        with pytest.raises((ssl.SSLError, OSError)):
+        with contextlib.suppress(ssl.SSLError, OSError):  # whatever of the stream is on its way
             wire.socket.unwrap()
     else:
         getattr(wire, leave)()
