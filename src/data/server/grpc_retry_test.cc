@@ -63,7 +63,8 @@ TEST(GrpcRetry, ACutConnectionBeforeAnAnswerIsTriedElsewhereAndAfterItIsAStatus)
     auto& answer = client->wait(1);
     EXPECT_TRUE(answer.ended);
     EXPECT_EQ(answer.trailers["grpc-status"], begun ? "13" : "0");
-    if (begun) EXPECT_EQ(answer.body, "part");
+    if (!begun) continue;
+    EXPECT_EQ(answer.body, "part");
   }
 }
 

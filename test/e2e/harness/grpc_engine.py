@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent import futures
 
 import grpc
@@ -71,8 +70,9 @@ class GrpcEngine(rpc.GRPCInferenceServiceServicer):
 
 
 def hang(_: pb.ModelInferRequest, context: grpc.ServicerContext):
-    while context.is_active():
-        time.sleep(0.005)
+    over = threading.Event()
+    if context.add_callback(over.set):
+        over.wait()
     return pb.ModelInferResponse()
 
 
