@@ -62,6 +62,24 @@ std::string_view to_string(Api api) {
   return kApiNames[static_cast<std::size_t>(api)];
 }
 
+std::string_view gen_ai_operation(Api api) {
+  switch (api) {
+    case Api::kChat:
+    case Api::kMessages:
+    case Api::kResponses:
+    case Api::kOllamaChat:
+      return "chat";
+    case Api::kCompletions:
+    case Api::kOllamaGenerate:
+      return "text_completion";
+    case Api::kEmbeddings:
+    case Api::kOllamaEmbed:
+      return "embeddings";
+    default:
+      return {};
+  }
+}
+
 std::optional<Api> parse_api(std::string_view name) {
   for (std::size_t i = 0; i < kApis; ++i) {
     if (kApiNames[i] == name) return static_cast<Api>(i);

@@ -25,8 +25,7 @@ enum class Api : std::uint8_t {
   kTokenize,        // /tokenize
   kDetokenize,      // /detokenize
   kCountTokens,     // /v1/messages/count_tokens (Anthropic)
-  kStoredResponse,  // /v1/responses/ID: what an engine keeps of an earlier answer; no body, no
-                    // model
+  kStoredResponse,  // /v1/responses/ID: what an engine keeps of an answer; no body, no model
   kOllamaChat,      // /api/chat
   kOllamaGenerate,  // /api/generate
   kOllamaEmbed,     // /api/embed, /api/embeddings
@@ -46,6 +45,7 @@ constexpr std::size_t kApis = 26;
 
 std::string_view to_string(Api api);  // "chat", "completions", ... also the metric label
 std::optional<Api> parse_api(std::string_view name);
+std::string_view gen_ai_operation(Api api);  // OpenTelemetry's name of it, empty where it has none
 
 // The answer is text made token by token.
 constexpr bool generates(Api api) {

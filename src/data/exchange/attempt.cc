@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "core/model/api_kind.h"
-#include "core/route/learn.h"
 #include "data/exchange/upstream_head.h"
 #include "wire/engine/orca.h"
 #include "wire/http/percent.h"
@@ -368,23 +367,12 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
 const Outcome& Attempt::settle() {
   if (settled_) return outcome_;
   settled_ = true;
-  Shard& shard = exchange_.parts.shard;
-  const Instant now = shard.loop.now();
   if (connection_) connection_->stream.attach(nullptr);
   connection_.reset();  // closes what is not given back: that cancels the request at the engine
-  outcome_.total = now - outcome_.sent_at;
   outcome_.prompt_tokens = exchange_.prompt_tokens;
   outcome_.cached_tokens = exchange_.cached_tokens;
   outcome_.output_tokens = exchange_.output_tokens;
-  in_flight_.describe(outcome_);
-  in_flight_.finish(now);
-  route::learn(outcome_, decision_, shard.loads, shard.route_state, now);
-  shard.report_outcome(outcome_);
-  shard.admission.freed(exchange_.pool->id);
-  AttemptRecord& record = exchange_.record.attempts.back();
-  record.decision = std::move(decision_);
-  record.outcome = outcome_;
-  record.error = error_;
+  exchange_.settle(outcome_, {std::move(decision_), in_flight_, std::move(error_)});
   return outcome_;
 }
 

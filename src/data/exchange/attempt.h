@@ -17,6 +17,8 @@ namespace infermesh::data {
 
 class Attempt {
  public:
+  using Failure = std::optional<AttemptFailure>;  // nothing: it has its answer
+
   Attempt(Exchange& exchange, Decision decision, std::uint32_t number);
   ~Attempt();
   Attempt(const Attempt&) = delete;
@@ -54,7 +56,6 @@ class Attempt {
   void end_ok() { outcome_.kind = OutcomeKind::kOk; }
 
  private:
-  using Failure = std::optional<AttemptFailure>;
   port::Task<Step<Failure>> connect();
   port::Task<Step<Failure>> converse();  // sends, and reads the answer's head
   port::Task<Step<Failure>> await_head();

@@ -14,25 +14,6 @@ std::uint64_t fresh_id(Rng& rng) {
   return id;
 }
 
-// gen_ai.operation.name, where the conventions have one.
-std::string_view operation_of(Api api) {
-  switch (api) {
-    case Api::kChat:
-    case Api::kMessages:
-    case Api::kResponses:
-    case Api::kOllamaChat:
-      return "chat";
-    case Api::kCompletions:
-    case Api::kOllamaGenerate:
-      return "text_completion";
-    case Api::kEmbeddings:
-    case Api::kOllamaEmbed:
-      return "embeddings";
-    default:
-      return {};
-  }
-}
-
 class SpanWriter {
  public:
   SpanWriter(Span& span, const RequestStart& start) : span_(span), start_(start) {}
@@ -114,7 +95,7 @@ Span RequestTrace::span(const Exchange& exchange, Instant now) const {
   out.text("http.request.method", parts.head.method);
   out.text("http.route", parts.path);
   out.number("http.response.status_code", record.status);
-  out.text("gen_ai.operation.name", operation_of(parts.api));
+  out.text("gen_ai.operation.name", gen_ai_operation(parts.api));
   // A name that no engine serves is the client's invention; the error tells it.
   if (exchange.model != nullptr) out.text("gen_ai.request.model", exchange.facts.model);
   out.tokens("gen_ai.usage.input_tokens", exchange.prompt_tokens);

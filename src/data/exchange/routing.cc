@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "core/health/retry.h"
+#include "core/route/learn.h"
 #include "core/route/pipeline.h"
 #include "data/exchange/errors.h"
 
@@ -15,6 +16,20 @@ Routing::Routing(Shard& on, Waiter& with, const RequestStart& start)
     : view(on.view), shard_(on), waiter_(with) {
   record.request_id = start.request_id;
   record.received = start.received_wall;
+}
+
+void Routing::settle(Outcome& outcome, Ended ended) {
+  const Instant now = shard_.loop.now();
+  outcome.total = now - outcome.sent_at;
+  ended.in_flight.describe(outcome);
+  ended.in_flight.finish(now);
+  route::learn(outcome, ended.decision, shard_.loads, shard_.route_state, now);
+  shard_.report_outcome(outcome);
+  shard_.admission.freed(pool->id);
+  AttemptRecord& attempt = record.attempts.back();
+  attempt.decision = std::move(ended.decision);
+  attempt.outcome = outcome;
+  attempt.error = std::move(ended.error);
 }
 
 port::Task<Step<Decision>> Routing::next_decision(std::span<const EndpointId> tried) {

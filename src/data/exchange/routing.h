@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/model/decision.h"
+#include "core/route/in_flight.h"
 #include "data/exchange/request.h"
 #include "data/exchange/step.h"
 
@@ -25,6 +26,17 @@ class Routing {
   virtual port::Task<Step<Wake>> wait() = 0;
   // All of the request that has been sent can be sent again.
   virtual bool request_held() const = 0;
+  // Tries engines, one after the other, by one Attempt each, which says in run() what became of it.
+  // Nothing: the request has its answer. A failure: the last one, after which no other try is due.
+  template <typename Attempt, typename Request>
+  port::Task<Step<typename Attempt::Failure>> try_engines(Request& request);
+  // An attempt is over: tells routing, health and admission, and keeps it in the record.
+  struct Ended {
+    Decision decision;
+    route::InFlight& in_flight;
+    std::string error;
+  };
+  void settle(Outcome& outcome, Ended ended);
   // The next engine; waits in the pool's queue when all are full.
   port::Task<Step<Decision>> next_decision(std::span<const EndpointId> tried);
   // How long to wait before another try; nothing when there is to be none. `tried` has the failed
@@ -49,5 +61,39 @@ class Routing {
   Shard& shard_;
   Waiter& waiter_;
 };
+
+template <typename Attempt, typename Request>
+port::Task<Step<typename Attempt::Failure>> Routing::try_engines(Request& request) {
+  std::vector<EndpointId> tried;
+  typename Attempt::Failure failure;
+  shard_.retry_budget(*pool).on_request(shard_.loop.now());
+  for (std::uint32_t number = 1;; ++number) {
+    queued_since_ = kNever;
+    auto decision = co_await next_decision(tried);
+    if (queued_since_ != kNever) record.queued += shard_.loop.now() - queued_since_;
+    if (!decision) {
+      note_undecided(decision.error());
+      const bool nothing_left =
+          failure && decision.error().error.code == ErrorCode::kNoHealthyBackend;
+      if (!nothing_left) co_return std::unexpected(decision.error());
+      co_return std::move(failure);
+    }
+    last_reason = to_string(decision->reason);
+    Attempt attempt(request, std::move(*decision), number);
+    auto ended = co_await attempt.run();
+    if (!ended || !*ended) co_return ended;
+    failure = std::move(*ended);
+    const Outcome& outcome = attempt.settle();
+    tried.push_back(attempt.endpoint());
+    const auto retry = retry_delay(outcome, tried);
+    if (!retry) co_return std::move(failure);
+    shard_.meter.retried(outcome.kind);
+    if (*retry > Duration::zero()) {
+      if (auto waited = co_await pause(*retry); !waited) {
+        co_return std::unexpected(waited.error());
+      }
+    }
+  }
+}
 
 }  // namespace infermesh::data

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "core/route/learn.h"
 #include "data/exchange/upstream_head.h"
 #include "data/http2/stream_end.h"
 
@@ -294,20 +293,9 @@ Step<std::optional<GrpcFailure>> GrpcAttempt::broke_off() {
 const Outcome& GrpcAttempt::settle() {
   if (settled_) return outcome_;
   settled_ = true;
-  Shard& shard = call_.parts.shard;
-  const Instant now = shard.loop.now();
   out_.reset();
   wire_.reset();  // leaves the stream: a call that is not over is cancelled at the engine
-  outcome_.total = now - outcome_.sent_at;
-  in_flight_.describe(outcome_);
-  in_flight_.finish(now);
-  route::learn(outcome_, decision_, shard.loads, shard.route_state, now);
-  shard.report_outcome(outcome_);
-  shard.admission.freed(call_.pool->id);
-  AttemptRecord& record = call_.record.attempts.back();
-  record.decision = std::move(decision_);
-  record.outcome = outcome_;
-  record.error = error_;
+  call_.settle(outcome_, {std::move(decision_), in_flight_, std::move(error_)});
   return outcome_;
 }
 

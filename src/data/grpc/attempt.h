@@ -22,6 +22,8 @@ struct GrpcFailure {
 
 class GrpcAttempt {
  public:
+  using Failure = std::optional<GrpcFailure>;  // nothing: it has its answer
+
   GrpcAttempt(GrpcCall& call, Decision decision, std::uint32_t number);
   ~GrpcAttempt();
   GrpcAttempt(const GrpcAttempt&) = delete;
@@ -34,7 +36,6 @@ class GrpcAttempt {
   EndpointId endpoint() const { return endpoint_.id; }
 
  private:
-  using Failure = std::optional<GrpcFailure>;
   port::Task<Step<Failure>> open();
   http2::FieldBlock compose_head() const;
   port::Task<Step<Failure>> converse();

@@ -101,36 +101,10 @@ void GrpcCall::forget_sent() {
 }
 
 port::Task<Step<>> GrpcCall::run_attempts() {
-  Shard& shard = parts.shard;
-  std::vector<EndpointId> tried;
-  shard.retry_budget(*pool).on_request(shard.loop.now());
-  std::optional<GrpcFailure> failure;
-  for (std::uint32_t number = 1;; ++number) {
-    queued_since_ = kNever;
-    auto decision = co_await next_decision(tried);
-    if (queued_since_ != kNever) record.queued += shard.loop.now() - queued_since_;
-    if (!decision) {
-      note_undecided(decision.error());
-      const bool nothing_left =
-          failure && decision.error().error.code == ErrorCode::kNoHealthyBackend;
-      if (!nothing_left) co_return std::unexpected(decision.error());
-      break;
-    }
-    last_reason = to_string(decision->reason);
-    GrpcAttempt attempt(*this, std::move(*decision), number);
-    auto ended = co_await attempt.run();
-    if (!ended) co_return std::unexpected(ended.error());
-    if (!*ended) co_return Step<>{};
-    failure = std::move(**ended);
-    const Outcome& outcome = attempt.settle();
-    tried.push_back(attempt.endpoint());
-    const auto retry = retry_delay(outcome, tried);
-    if (!retry) break;
-    shard.meter.retried(outcome.kind);
-    if (*retry > Duration::zero()) {
-      if (auto waited = co_await pause(*retry); !waited) co_return waited;
-    }
-  }
+  auto tried = co_await try_engines<GrpcAttempt>(*this);
+  if (!tried) co_return std::unexpected(std::move(tried.error()));
+  if (!*tried) co_return Step<>{};
+  auto& failure = *tried;
   if (!failure->said) co_return stop(std::move(failure->error));
   // The engine's own words, as it said them.
   record.error_code = error_info(failure->error.code).name;

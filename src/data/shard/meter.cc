@@ -14,23 +14,10 @@ using obs::HistogramId;
 constexpr std::string_view kProvider = "infermesh";
 constexpr std::string_view kUnknown = "unknown";  // the model of requests that name none of ours
 
-// OpenTelemetry's gen_ai.operation.name.
+// For a label, which is never empty.
 std::string_view operation_name(Api api) {
-  switch (api) {
-    case Api::kChat:
-    case Api::kMessages:
-    case Api::kResponses:
-    case Api::kOllamaChat:
-      return "chat";
-    case Api::kCompletions:
-    case Api::kOllamaGenerate:
-      return "text_completion";
-    case Api::kEmbeddings:
-    case Api::kOllamaEmbed:
-      return "embeddings";
-    default:
-      return to_string(api);
-  }
+  const std::string_view named = gen_ai_operation(api);
+  return named.empty() ? to_string(api) : named;
 }
 
 std::optional<std::int64_t> count_of(const std::optional<Tokens>& tokens) {
