@@ -9,7 +9,10 @@ constexpr std::size_t kSendAtOnce = 64 << 10;
 
 Http2Link::Http2Link(http2::Session::Role role, const http2::Session::Limits& limits, Wires wires,
                      Http2LinkOwner& owner)
-    : wires_(wires), owner_(owner), session_(role, limits, *this) {}
+    : wires_(wires),
+      owner_(owner),
+      self_(std::make_shared<Http2Link*>(this)),
+      session_(role, limits, *this) {}
 
 Http2Link::~Http2Link() {
   close(http2::Code::kCancel);
@@ -52,13 +55,14 @@ void Http2Link::close(http2::Code code) {
   const auto all = std::exchange(streams_, {});
   for (const auto& [id, stream] : all) {
     session_.forget(id);
-    stream->detach(code);
+    if (!stream->closed()) stream->on_closed(code);
   }
+  *self_ = nullptr;
 }
 
 Result<std::shared_ptr<Http2Stream>> Http2Link::open(const http::Headers& fields,
                                                      http2::Body body) {
-  auto stream = std::make_shared<Http2Stream>(*this);
+  auto stream = std::make_shared<Http2Stream>(self_);
   const auto id = session_.request(fields, *stream, body);
   if (!id) return std::unexpected(id.error());
   stream->asked(*id, body);
@@ -105,16 +109,14 @@ void Http2Link::stream_closed(http2::StreamId id) {
 }
 
 void Http2Link::call_soon(Http2Stream& stream) {
-  const auto found = streams_.find(stream.id());
-  if (found == streams_.end()) return;
-  wires_.loop.post([weak = std::weak_ptr(found->second)] {
+  wires_.loop.post([weak = stream.weak_from_this()] {
     if (const auto there = weak.lock()) there->tell_ready();
   });
 }
 
 http2::StreamPeer* Http2Link::on_request(http2::StreamId id, Result<http::RequestHead> head,
                                          http2::FieldBlock block) {
-  auto stream = std::make_shared<Http2Stream>(*this);
+  auto stream = std::make_shared<Http2Stream>(self_);
   stream->accepted(id);
   if (!owner_.on_stream(stream, std::move(head), std::move(block))) return nullptr;
   return streams_.emplace(id, std::move(stream)).first->second.get();

@@ -75,6 +75,7 @@ class Http2Link final : public http2::SessionPeer {
 
   Wires wires_;
   Http2LinkOwner& owner_;
+  std::shared_ptr<Http2Link*> self_;  // for streams; null once the connection has ended
   std::unordered_map<http2::StreamId, std::shared_ptr<Http2Stream>> streams_;
   http2::Session session_;
   std::vector<http2::StreamId> answered_;  // before their requests had ended

@@ -22,7 +22,7 @@ IoResult Http2Stream::read(std::span<char> into) {
       unread_ = {};
       read_ = 0;
     }
-    if (link_ != nullptr) link_->note_read(*this, count);
+    if (link() != nullptr) link()->note_read(*this, count);
     return {IoStatus::kOk, count};
   }
   if (ended_in_ && !std::exchange(end_told_, true)) return {IoStatus::kEnd, 0};
@@ -41,19 +41,19 @@ IoResult Http2Stream::write(std::span<const std::string_view> pieces) {
     offered += piece.size();
   }
   if (taken == 0) return {offered == 0 ? IoStatus::kOk : IoStatus::kWouldBlock, 0};
-  link_->wants_to_send(*this);
+  link()->wants_to_send(*this);
   return {IoStatus::kOk, taken};
 }
 
 // Nothing is called back from within.
 void Http2Stream::when_readable(std::function<void(IoStatus)> callback) {
   reader_ = std::move(callback);
-  if (readable() && link_ != nullptr) link_->call_soon(*this);
+  if (readable() && link() != nullptr) link()->call_soon(*this);
 }
 
 void Http2Stream::when_writable(std::function<void(IoStatus)> callback) {
   writer_ = std::move(callback);
-  if (writable() && link_ != nullptr) link_->call_soon(*this);
+  if (writable() && link() != nullptr) link()->call_soon(*this);
 }
 
 void Http2Stream::tell_ready() {
@@ -67,10 +67,10 @@ void Http2Stream::cancel() {
 }
 
 void Http2Stream::respond(const http2::FieldBlock& head, http2::Body body) {
-  if (link_ == nullptr || closed_) return;
+  if (link() == nullptr || closed_) return;
   if (body == http2::Body::kNone) ending_ = ended_out_ = true;
-  link_->session().respond(id_, head.views(), body);
-  link_->wants_to_send(*this);
+  link()->session().respond(id_, head.views(), body);
+  link()->wants_to_send(*this);
 }
 
 void Http2Stream::end(http2::FieldBlock block) {
@@ -78,19 +78,19 @@ void Http2Stream::end(http2::FieldBlock block) {
   ending_ = true;
   end_block_ = std::move(block);
   end_fields_ = end_block_.views();
-  if (link_ != nullptr) link_->wants_to_send(*this);
+  if (link() != nullptr) link()->wants_to_send(*this);
 }
 
 void Http2Stream::abort() {
   aborted_ = true;
-  if (link_ != nullptr) link_->wants_to_send(*this);
+  if (link() != nullptr) link()->wants_to_send(*this);
 }
 
 void Http2Stream::reset(Code code) {
   aborted_ = true;
   pending_ = {};
   sent_ = 0;
-  if (link_ != nullptr && !closed_) link_->reset(*this, code);
+  if (link() != nullptr && !closed_) link()->reset(*this, code);
 }
 
 void Http2Stream::leave() {
@@ -98,22 +98,17 @@ void Http2Stream::leave() {
   reader_ = writer_ = nullptr;
   wake_ = nullptr;
   drop_unread();
-  if (closed_ || link_ == nullptr) return;
+  if (closed_ || link() == nullptr) return;
   if (asked_ || (!ending_ && !aborted_)) return reset(Code::kCancel);
   // The answer was whole before the request was (RFC 9113 8.1).
-  if (ended_out_ && !ended_in_) link_->reset_after_send(*this);
+  if (ended_out_ && !ended_in_) link()->reset_after_send(*this);
 }
 
 void Http2Stream::drop_unread() {
   const std::size_t count = unread_.size() - read_;
   unread_ = {};
   read_ = 0;
-  if (count > 0 && link_ != nullptr) link_->note_read(*this, count);
-}
-
-void Http2Stream::detach(Code code) {
-  if (!closed_) on_closed(code);
-  link_ = nullptr;
+  if (count > 0 && link() != nullptr) link()->note_read(*this, count);
 }
 
 void Http2Stream::on_response(http2::FieldBlock block, http2::Body body) {
@@ -124,8 +119,8 @@ void Http2Stream::on_response(http2::FieldBlock block, http2::Body body) {
 }
 
 void Http2Stream::on_body(std::string_view bytes) {
-  link_->note_arrived(bytes.size());
-  if (left_ || aborted_) return link_->note_read(*this, bytes.size());
+  link()->note_arrived(bytes.size());
+  if (left_ || aborted_) return link()->note_read(*this, bytes.size());
   unread_.append(bytes);
   tell_reader(IoStatus::kOk);
 }
@@ -147,7 +142,7 @@ void Http2Stream::on_closed(Code code) {
   tell_reader(IoStatus::kOk);
   tell_writer(IoStatus::kOk);
   tell_change();
-  if (link_ != nullptr) link_->stream_closed(id_);  // may destroy this
+  if (link() != nullptr) link()->stream_closed(id_);  // may destroy this
 }
 
 http2::Offer Http2Stream::offer(std::size_t most) {

@@ -20,11 +20,13 @@ namespace infermesh::data {
 
 class Http2Link;
 
-class Http2Stream final : public http2::StreamPeer {
+class Http2Stream final : public http2::StreamPeer,
+                          public std::enable_shared_from_this<Http2Stream> {
  public:
   static constexpr std::size_t kPendingMax = 32 << 10;
 
-  explicit Http2Stream(Http2Link& link) : link_(&link) {}
+  // `link`: where the connection is as long as it is; null then. A user may keep a stream longer.
+  explicit Http2Stream(std::shared_ptr<Http2Link* const> link) : link_(std::move(link)) {}
 
   // For the user. A failure is a reset of the stream, or the end of its connection.
   port::IoResult read(std::span<char> into);  // kEnd once, then kWouldBlock until a reset
@@ -49,7 +51,7 @@ class Http2Stream final : public http2::StreamPeer {
   bool sent_all() const { return ended_out_ && pending() == 0; }
   bool unread() const { return unread_.size() > read_; }
   std::size_t pending() const { return pending_.size() - sent_; }
-  Http2Link* link() const { return link_; }  // null: the connection is gone
+  Http2Link* link() const { return *link_; }  // null: the connection is gone
   // Client: the answer's head, once it has come; trailers, once the stream has ended.
   std::optional<http2::FieldBlock> response;
   http2::Body response_body = http2::Body::kFollows;
@@ -62,14 +64,14 @@ class Http2Stream final : public http2::StreamPeer {
     asked_ = true;
     ending_ = ended_out_ = body == http2::Body::kNone;
   }
-  void tell_ready();              // calls back those who wait for what is there already
-  void detach(http2::Code code);  // the connection ends
+  void tell_ready();  // calls back those who wait for what is there already
+
+  void on_closed(http2::Code code) override;  // also when the connection ends
 
  private:
   void on_response(http2::FieldBlock block, http2::Body body) override;
   void on_body(std::string_view bytes) override;
   void on_end(http2::FieldBlock block) override;
-  void on_closed(http2::Code code) override;
   http2::Offer offer(std::size_t most) override;
   void take(std::size_t bytes, std::string& out) override;
   void tell_reader(port::IoStatus status);
@@ -79,7 +81,7 @@ class Http2Stream final : public http2::StreamPeer {
   bool readable() const { return unread() || broken_ || (ended_in_ && !end_told_); }
   bool writable() const { return broken_ || closed_ || pending() < kPendingMax; }
 
-  Http2Link* link_;
+  std::shared_ptr<Http2Link* const> link_;
   http2::StreamId id_ = 0;
   std::string unread_, pending_;
   std::size_t read_ = 0, sent_ = 0;  // of those

@@ -33,14 +33,15 @@ struct Shake {
 
 // What the listener and its coroutines share; they may outlive it.
 struct Desk {
-  Desk(EventLoop& on, const TlsServer& with, HandshakeRules under)
-      : loop(on), server(with), rules(std::move(under)) {}
+  Desk(EventLoop& on, const TlsServer& with, HandshakeRules under, std::string at)
+      : loop(on), server(with), rules(std::move(under)), address(std::move(at)) {}
 
   bool full() const { return begun + ready.size() >= rules.under_way_max; }
 
   EventLoop& loop;
   const TlsServer& server;
   HandshakeRules rules;
+  const std::string address;
   std::size_t begun = 0;    // handshakes that have not ended
   std::list<Shake> shakes;  // those that are at it, the oldest first
   std::deque<port::StreamPtr> ready;
@@ -143,10 +144,11 @@ port::Task<void> take_all(DeskPtr desk, std::shared_ptr<port::Listener> inner) {
 class TlsListener final : public port::Listener {
  public:
   TlsListener(DeskPtr desk, std::shared_ptr<port::Listener> inner)
-      : desk_(std::move(desk)), inner_(std::move(inner)), address_(inner_->address()) {}
+      : desk_(std::move(desk)), inner_(std::move(inner)) {}
   ~TlsListener() override { close(); }
 
-  // Closed, it still gives the streams whose handshakes had begun.
+  // Closed, it still gives the streams whose handshakes had begun. It may be gone while one waits
+  // here: what is used after a wait is the desk's.
   port::Task<Result<port::StreamPtr>> accept() override {
     const DeskPtr desk = desk_;
     if (!std::exchange(taking_, true)) desk->loop.spawn(take_all(desk, inner_));
@@ -156,7 +158,7 @@ class TlsListener final : public port::Listener {
         co_return std::unexpected(trouble);
       }
       if (desk->closed && desk->begun == 0) {
-        co_return fail(ErrorCode::kUnavailable, fmt::format("{} is closed", address_));
+        co_return fail(ErrorCode::kUnavailable, fmt::format("{} is closed", desk->address));
       }
       co_await desk->wake.wait();
     }
@@ -174,12 +176,11 @@ class TlsListener final : public port::Listener {
     desk_->wake.set();
   }
 
-  std::string address() const override { return address_; }
+  std::string address() const override { return desk_->address; }
 
  private:
   DeskPtr desk_;
   std::shared_ptr<port::Listener> inner_;
-  std::string address_;
   bool taking_ = false, closed_ = false;
 };
 
@@ -193,7 +194,7 @@ std::string_view to_string(HandshakeResult result) {
 
 std::unique_ptr<port::Listener> secure(EventLoop& loop, std::unique_ptr<port::Listener> inner,
                                        const TlsServer& server, HandshakeRules rules) {
-  auto desk = std::make_shared<Desk>(loop, server, std::move(rules));
+  auto desk = std::make_shared<Desk>(loop, server, std::move(rules), inner->address());
   return std::make_unique<TlsListener>(std::move(desk), std::move(inner));
 }
 
