@@ -268,6 +268,14 @@ class FakeEngine:
 
     def close(self) -> None:
         self.die()
+
+        async def end_replies() -> None:
+            rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+
+        self.run(end_replies())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(DEADLINE)
 
