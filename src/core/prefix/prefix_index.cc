@@ -101,32 +101,33 @@ void PrefixIndex::prefetch(BlockHash block, std::uint32_t group) const {
   __builtin_prefetch(slots + kSlots / 2);
 }
 
-// True when the endpoint did not hold the block before.
+// True when the endpoint did not hold the block before. In one look at the bucket: the place is the
+// slot that holds the block already, else one that is empty or of a cache that is gone, else the
+// one written longest ago.
 bool PrefixIndex::put(BlockHash block, EndpointId endpoint, std::uint64_t data, Instant now) {
   Slot* const slots = bucket(block, endpoint.value / kGroup);
-  const auto write = [&](Slot& slot) {
-    store(slot.tag, block ^ data);
-    store(slot.data, data);
-  };
+  const std::uint64_t units = time_units(now);
+  Slot* place = slots;
+  std::uint64_t oldest = 0;
+  bool held_before = false;
   for (Slot* slot = slots; slot != slots + kSlots; ++slot) {
     const std::uint64_t held = load(slot->data);
-    if ((load(slot->tag) ^ held) != block || endpoint_of(held) != endpoint.value) continue;
-    if ((held & 1) == 0) continue;
-    write(*slot);
-    return !alive(held, now);
+    const std::uint64_t same = load(slot->tag) ^ held ^ block;
+    if ((same | (held >> kEndpointShift ^ endpoint.value)) == 0 && (held & 1) != 0) {
+      place = slot;
+      held_before = alive(held, now);
+      break;
+    }
+    const std::uint64_t epoch = owners_[endpoint_of(held)].epoch.load(kRelaxed);
+    const bool gone = (held & 1) == 0 || ((held >> kEpochShift ^ epoch) & kEpochMask) != 0;
+    const std::uint64_t age =
+        gone ? kTimeMask + 2 : ((units - (held >> kTimeShift)) & kTimeMask) + 1;
+    place = age > oldest ? slot : place;
+    oldest = std::max(age, oldest);
   }
-  Slot* victim = slots;
-  std::uint64_t victim_age = 0;
-  for (Slot* slot = slots; slot != slots + kSlots; ++slot) {
-    const std::uint64_t held = load(slot->data);
-    const std::uint64_t age = alive(held, now) ? age_units(held, now) + 1 : kTimeMask + 2;
-    if (age <= victim_age) continue;
-    victim = slot;
-    victim_age = age;
-    if (age == kTimeMask + 2) break;
-  }
-  write(*victim);
-  return true;
+  store(place->tag, block ^ data);
+  store(place->data, data);
+  return !held_before;
 }
 
 void PrefixIndex::insert(std::span<const BlockHash> blocks, EndpointId endpoint, Instant now) {

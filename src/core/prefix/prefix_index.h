@@ -6,7 +6,7 @@
 // The table is a fixed array of buckets of two cache lines, eight slots each; a slot is two relaxed
 // 64-bit words, (block XOR data, data), so a slot torn by two writers decodes to a block that
 // nobody asks for and reads as a miss (lockless hashing, Hyatt and Mann 2002). Pages are touched
-// when first written. A full bucket gives up its oldest slot: approximate LRU.
+// when first written. A full bucket gives up the slot written longest ago: approximate LRU.
 //
 // Of a long prompt only some blocks are kept, its marks: each of the first 64, then sixteen for
 // each doubling. So a prompt of 200 KB takes 120 entries and not 800, and what is told of it is too

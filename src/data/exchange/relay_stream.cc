@@ -1,6 +1,6 @@
 // Event streams and Ollama's streams of JSON lines: every event is looked at, most are passed on as
-// they are. What has come together leaves together, nothing is waited for. A stream that breaks
-// off, carries a bad frame or an error never ends cleanly towards the client.
+// they are. What has come together leaves together, in one write, and nothing is waited for. A
+// stream that breaks off, carries a bad frame or an error never ends cleanly towards the client.
 #include <fmt/format.h>
 
 #include "data/exchange/attempt.h"
@@ -14,6 +14,7 @@ namespace {
 using Failure = std::optional<AttemptFailure>;
 using openai::StreamAction;
 
+constexpr std::size_t kTogetherMax = 64 << 10;  // bytes of events in one write, and one event more
 constexpr Duration kTailPatience =
     50ms;  // after the last event: for the end of the body, to keep the connection
 
@@ -22,18 +23,26 @@ class StreamRelay {
   explicit StreamRelay(Attempt& attempt)
       : attempt_(attempt),
         x_(attempt.exchange()),
+        batch_(x_.parts.shard.batch),
         inspector_(x_.facts.api, x_.facts.usage_wanted ? openai::UsageEvents::kKeep
                                                        : openai::UsageEvents::kStrip) {}
 
+  // The batch is empty whenever another may use it: before every wait.
   port::Task<Step<Failure>> run() {
+    batch_.clear();
     while (true) {
       const AnswerReader::Piece piece = attempt_.answer().next(x_.parts.shard.scratch);
       switch (piece.state) {
         case AnswerReader::State::kPayload: {
           attempt_.note_heard();
           if (auto trouble = take(piece.payload)) co_return give_up(std::move(*trouble));
-          if (inspector_.ended()) co_return co_await end();
-          if (x_.client_is_behind()) {
+          if (inspector_.ended()) {
+            whole_ = true;
+            send();
+            co_return co_await end();
+          }
+          if (batch_.size() >= kTogetherMax) send();
+          if (batch_.empty() && x_.client_is_behind()) {
             attempt_.answer().keep();
             if (auto caught = co_await x_.let_client_catch_up(); !caught) {
               note_usage();
@@ -43,7 +52,15 @@ class StreamRelay {
           break;
         }
         case AnswerReader::State::kNothing: {
+          send();
           attempt_.answer().keep();
+          if (x_.client_is_behind()) {
+            if (auto caught = co_await x_.let_client_catch_up(); !caught) {
+              note_usage();
+              co_return std::unexpected(caught.error());
+            }
+            break;
+          }
           const auto woken = co_await await_more();
           if (!woken) {
             note_usage();  // what a cancelled request has cost so far
@@ -73,32 +90,32 @@ class StreamRelay {
   }
 
  private:
-  // Looks at the events that these bytes complete and sends on what is to be sent, in one write.
+  // Looks at the events that these bytes complete and puts what is to be sent on into the batch.
   std::optional<RelayFault> take(std::string_view payload) {
     push(payload);
-    std::string& batch = x_.parts.shard.batch;
-    batch.clear();
-    std::optional<RelayFault> trouble;
-    while (!trouble && !inspector_.ended()) {
+    while (!inspector_.ended()) {
       const auto event = next();
       if (!event) {
-        trouble = RelayFault{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
-                             event.error().detail};
-        break;
+        return RelayFault{OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
+                          event.error().detail};
       }
       if (!*event) break;
-      trouble = judge(**event, batch);
+      if (auto trouble = judge(**event)) return trouble;
     }
-    if (batch.empty()) return trouble;
+    return std::nullopt;
+  }
+
+  void send() {
+    if (batch_.empty()) return;
     x_.begin_stream();
-    if (inspector_.ended() && !trouble) {
-      x_.parts.reply.finish(batch);
+    if (whole_) {
+      x_.parts.reply.finish(batch_);
     } else {
-      x_.parts.reply.body(batch);
+      x_.parts.reply.body(batch_);
     }
+    batch_.clear();
     sent_ = true;
     x_.note_client_write();
-    return trouble;
   }
 
   void push(std::string_view payload) {
@@ -119,7 +136,7 @@ class StreamRelay {
     return event;
   }
 
-  std::optional<RelayFault> judge(const http::SseEvent& event, std::string& batch) {
+  std::optional<RelayFault> judge(const http::SseEvent& event) {
     // An engine's own keep-alives prove that its connection lives, no more; the client gets ours.
     if (event.is_comment_only || !event.has_data) return std::nullopt;
     attempt_.note_first_byte();
@@ -129,7 +146,7 @@ class StreamRelay {
     switch (verdict.action) {
       case StreamAction::kRelay:
       case StreamAction::kEnd:
-        append(event, batch);
+        append(event);
         return std::nullopt;
       case StreamAction::kDrop:
         return std::nullopt;
@@ -143,7 +160,7 @@ class StreamRelay {
     return std::nullopt;
   }
 
-  void append(const http::SseEvent& event, std::string& batch) {
+  void append(const http::SseEvent& event) {
     std::string named;
     std::string_view raw = event.raw;
     const auto name = attempt_.name_to_restore();
@@ -158,9 +175,9 @@ class StreamRelay {
       raw = named;
     }
     if (event.has_id_or_retry) {
-      http::append_without_id_and_retry(batch, raw);
+      http::append_without_id_and_retry(batch_, raw);
     } else {
-      batch.append(raw);
+      batch_.append(raw);
     }
   }
 
@@ -194,6 +211,7 @@ class StreamRelay {
 
   // The body has ended where the stream may.
   void finish() {
+    send();
     note_usage();
     attempt_.end_ok();
     attempt_.note_first_byte();
@@ -212,6 +230,7 @@ class StreamRelay {
   // Before the first event another engine may be tried, or the client gets a plain error; after it,
   // an error in-band.
   Step<Failure> give_up(RelayFault trouble) {
+    send();
     note_usage();
     const auto& said = inspector_.error();
     const bool theirs = said && said->status >= 400 && said->status < 500 && said->status != 429;
@@ -233,11 +252,13 @@ class StreamRelay {
 
   Attempt& attempt_;
   Exchange& x_;
+  std::string& batch_;  // what goes to the client with the next write
   bool by_lines_ = is_ollama(x_.facts.api);
   http::SseSplitter events_;
   http::LineSplitter lines_;
   openai::StreamInspector inspector_;
-  bool sent_ = false;  // an event has gone to the client
+  bool sent_ = false;   // an event has gone to the client
+  bool whole_ = false;  // the batch ends with the stream's last event
 };
 
 }  // namespace

@@ -52,6 +52,30 @@ TEST(Stream, KeepsItAliveBetweenEventsToo) {
   EXPECT_EQ(mesh.ask(chat(kStreamBody)).body, delta("a") + ": ping\n\n" + delta("b") + kDone);
 }
 
+TEST(Stream, EventsThatCameTogetherLeaveInOneChunk) {
+  TestMesh mesh;
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    co_await wire.write(kSseHead + chunk(delta("a")) + chunk(delta("b")));
+    co_await wire.sleep(1s);
+    co_await wire.write(chunk(delta("c")) + chunk(kDone) + kLastChunkText);
+  });
+  TestClient client = mesh.connect();
+  client.send(chat(kStreamBody));
+  EXPECT_NE(client.read().find("\r\n" + delta("a") + delta("b") + "\r\n"), std::string::npos);
+  mesh.world.run_for(1s);
+  EXPECT_NE(client.read().find("\r\n" + delta("c") + kDone + "\r\n0\r\n\r\n"), std::string::npos);
+}
+
+TEST(Stream, WhatCameBeforeABreakInTheSameReadIsSentBeforeTheError) {
+  TestMesh mesh;
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    co_await wire.write(kSseHead + chunk(delta("a")) + chunk(delta("b")) + "zz\r\n");
+  });
+  const TestAnswer answer = mesh.ask(chat(kStreamBody));
+  EXPECT_TRUE(answer.body.starts_with(delta("a") + delta("b"))) << answer.body;
+  EXPECT_NE(answer.body.find("\"error\""), std::string::npos) << answer.body;
+}
+
 TEST(Stream, AnthropicClientsGetTheirOwnPing) {
   TestMesh mesh;
   mesh.engine().plays(after(6s, sse_answer({kMessageStop})));

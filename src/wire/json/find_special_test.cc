@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
+
+#include "base/rng.h"
 
 namespace infermesh::json {
 namespace {
@@ -33,6 +37,36 @@ TEST(FindClosingQuote, PassesOverTextAndShortEscapesOnly) {
   for (const std::string_view text :
        {"", "ab", R"(ab\)", R"(\u0041")", R"(\x")", "a\nb\"", R"(\")"}) {
     EXPECT_EQ(at(text), -1) << text;
+  }
+}
+
+// Every mixture of the bytes that matter, at every place of a step, against a reading byte by byte.
+TEST(SkipText, StopsWhereAReadingByteByByteDoesOrBefore) {
+  Rng rng(7);
+  constexpr std::string_view kBytes = "\\\\\\\\\"/bfnrtux \x01\x1f\x20\x7f\x80\xdc\xff";
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text(rng.below(300), 'a');
+    for (std::size_t marks = rng.below(12); marks > 0 && !text.empty(); --marks) {
+      text[rng.below(text.size())] = kBytes[rng.below(kBytes.size())];
+    }
+    const char* const begin = text.data();
+    const char* const end = begin + text.size();
+    const char* slow = begin;
+    std::vector<const char*> whole{begin};  // where no escape is under way
+    while (slow != end) {
+      if (*slow == '\\') {
+        if (end - slow < 2 || !is_simple_escape(slow[1])) break;
+        slow += 2;
+      } else if (is_special(*slow)) {
+        break;
+      } else {
+        ++slow;
+      }
+      whole.push_back(slow);
+    }
+    const char* const fast = skip_text(begin, end);
+    ASSERT_TRUE(std::ranges::find(whole, fast) != whole.end()) << round;
+    ASSERT_TRUE(fast == slow || end - fast < 64 || !kHasAvx2) << round << ' ' << fast - begin;
   }
 }
 

@@ -174,7 +174,7 @@ Token Scanner::string_piece(bool first, std::uint64_t begin) {
       return fail("control character in a string");
     }
     if (end_ - p >= 2 && is_simple_escape(p[1])) {  // nearly all of them, all at once
-      p += 2;
+      p = skip_text(p + 2, end_);
       continue;
     }
     escape_ = 1;
