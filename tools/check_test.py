@@ -219,7 +219,8 @@ class Folders(unittest.TestCase):
         self.assertEqual(found(folders, {"src/a/x.cc": "", "src/a/README.md": "# a\n"}), [])
 
     def test_a_readme_is_one_screen(self):
-        self.assertIn("over 60 lines", found(folders, {"src/a/x.cc": "", "src/a/README.md": "\n" * 61})[0])
+        self.assertIn("over 60 lines", found(folders, {"src/a/x.cc": "", "src/a/README.md": "# a\n" * 61})[0])
+        self.assertIn("title", found(folders, {"src/a/x.cc": "", "src/a/README.md": "#src / a : x\n"})[0])
 
     def test_the_licence_must_be_there(self):
         self.assertIn("Apache", found(folders, {"LICENSE": "all rights"})[0])

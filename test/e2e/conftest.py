@@ -11,6 +11,7 @@ import sys
 from typing import Callable, Iterator
 
 import pytest
+from harness import kserve
 from harness.fake_engine import FakeEngine
 from harness.mesh import Mesh, engine, write_objects
 from harness.process import ROOT, Program, find_binary
@@ -167,6 +168,22 @@ def sim_engine(tmp_path, programs) -> Callable[..., str]:
 
 
 # ---- real engines
+@pytest.fixture(scope="session")
+def kserve_server(tmp_path_factory) -> Iterator[Callable[[str], kserve.KserveServer]]:
+    """A real Triton ("triton") or MLServer ("mlserver"), started when first wanted."""
+    started: dict[str, kserve.KserveServer] = {}
+    make = {"triton": kserve.start_triton, "mlserver": kserve.start_mlserver}
+
+    def get(kind: str) -> kserve.KserveServer:
+        if kind not in started:
+            started[kind] = make[kind](tmp_path_factory.mktemp(kind))
+        return started[kind]
+
+    yield get
+    for server in started.values():
+        server.program.stop()
+
+
 MODEL = ROOT / "build" / "models" / "tiny.gguf"
 
 

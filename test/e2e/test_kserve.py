@@ -11,18 +11,14 @@ from tritonclient.utils import InferenceServerException
 JSON = {"content-type": "application/json"}
 
 
-@pytest.fixture(scope="module")
-def triton(tmp_path_factory):
-    server = kserve.start_triton(tmp_path_factory.mktemp("triton"))
-    yield server
-    server.program.stop()
+@pytest.fixture
+def triton(kserve_server):
+    return kserve_server("triton")
 
 
-@pytest.fixture(scope="module")
-def mlserver(tmp_path_factory):
-    server = kserve.start_mlserver(tmp_path_factory.mktemp("mlserver"))
-    yield server
-    server.program.stop()
+@pytest.fixture
+def mlserver(kserve_server):
+    return kserve_server("mlserver")
 
 
 @pytest.fixture

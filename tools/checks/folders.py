@@ -16,5 +16,9 @@ def run(tree):
                             "write one of a screen")
         elif tree.text(readme).count("\n") > README_LINES_MAX:
             yield Violation(readme, 0, f"over {README_LINES_MAX} lines", "a README is one screen", "move detail to docs/")
+    for path in tree.paths:
+        if path.endswith("README.md") and not tree.text(path).startswith(("# ", "<")):
+            yield Violation(path, 1, "does not begin with a title", "a C++ formatter turns `# data/x` into `#data / x`",
+                            "put `# ` and the title there, and look at the rest")
     if not tree.exists("LICENSE") or "Apache License" not in tree.text("LICENSE"):
         yield Violation("LICENSE", 0, "is not the Apache License 2.0", "the project is under it", "put the text back")

@@ -45,11 +45,13 @@ def ask(python: pathlib.Path, code: str) -> str:
 
 
 class KserveServer:
-    """One running server with HTTP on `port`, metrics on `metrics`."""
+    """One running server with HTTP on `port`, gRPC on `grpc`, metrics on `metrics`."""
 
-    def __init__(self, name: str, program: Program, http: int, metrics: int):
-        self.name, self.program, self.port, self.metrics = name, program, http, metrics
-        self.url = f"http://127.0.0.1:{http}"
+    def __init__(self, name: str, program: Program, ports: tuple[int, int, int]):
+        self.name, self.program = name, program
+        self.port, self.grpc, self.metrics = ports
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.grpc_url = f"http://127.0.0.1:{self.grpc}"
 
     def ready(self) -> bool:
         assert self.program.running(), f"{self.name} ended: {self.program.log()[-3000:]}"
@@ -78,6 +80,8 @@ def start_triton(folder: pathlib.Path, name: str = "triton") -> KserveServer:
         f"--backend-directory={backends}",
         "--allow-gpu-metrics=false",
         "--exit-timeout-secs=2",
+        "--model-control-mode=explicit",  # models can be loaded and unloaded
+        "--load-model=*",
     ]
     for kind, port in (("http", http), ("grpc", grpc), ("metrics", metrics)):
         command += [f"--{kind}-address=127.0.0.1", f"--{kind}-port={port}"]
@@ -87,7 +91,7 @@ def start_triton(folder: pathlib.Path, name: str = "triton") -> KserveServer:
         "PYTHONPATH": ask(python, "import site; print(site.getsitepackages()[0])"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    server = KserveServer(name, Program(name, command, folder, environment), http, metrics)
+    server = KserveServer(name, Program(name, command, folder, environment), (http, grpc, metrics))
     eventually(server.ready, "Triton is ready", START_LIMIT)
     return server
 
@@ -108,6 +112,6 @@ def start_mlserver(folder: pathlib.Path, name: str = "mlserver") -> KserveServer
     program = Program(
         name, [VENV / "bin" / "mlserver", "start", repository], folder, {"PWD": str(repository)}
     )
-    server = KserveServer(name, program, http, metrics)
+    server = KserveServer(name, program, (http, grpc, metrics))
     eventually(server.ready, "MLServer is ready", START_LIMIT)
     return server
