@@ -290,7 +290,8 @@ class SetReader {
     for (const Claim& field : tls_fields_) {
       const auto engine = std::find_if(set_.engines.begin(), set_.engines.end(),
                                        [&](const auto& one) { return one.name == field.owner; });
-      if (engine == set_.engines.end() || engine->url.starts_with("https://")) continue;
+      const auto secure = [](const std::string& url) { return url.starts_with("https://"); };
+      if (engine == set_.engines.end() || secure(engine->url) || secure(engine->grpc_url)) continue;
       complain(field.place,
                fmt::format("{} in Engine \"{}\" is for an https url, and its url is {}", field.text,
                            field.owner, engine->url));

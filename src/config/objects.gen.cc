@@ -14,7 +14,7 @@ const std::array<FieldInfo<EngineObject>, 18> kEngineFields{{
      {0, kNoMaximum, {}, ValueKind::kUrl},
      &set_member<&EngineObject::url>, &items_of_member<&EngineObject::url>},
     {"grpc_url", FieldForm::kText, false, std::nullopt, "",
-     {0, kNoMaximum, {}, ValueKind::kUrl},
+     {0, kNoMaximum, {}, ValueKind::kGrpcUrl},
      &set_member<&EngineObject::grpc_url>, &items_of_member<&EngineObject::grpc_url>},
     {"runtime", FieldForm::kText, false, ObjectKind::kRuntime, "",
      {0, kNoMaximum, {}, ValueKind::kName},

@@ -377,6 +377,21 @@ TEST(Objects, TwoEnginesAtOneAddressAreRefused) {
               ElementsAre(HasSubstr("url in Engine \"b\": http://h:1 is Engine \"a\" already")));
 }
 
+TEST(Objects, AGrpcUrlMayHaveAnyOfFourSchemes) {
+  for (const char* scheme : {"https", "grpcs", "GRPCS"}) {
+    const auto set = must_read(
+        fmt::format("kind: Engine\nname: e\nspec: {{url: 'http://a:1', grpc_url: '{}://a:2', "
+                    "tls_ca_file: c}}\n",
+                    scheme));
+    EXPECT_EQ(set.engines.at(0).grpc_url, "https://a:2");
+  }
+  for (const char* scheme : {"http://", "grpc://", ""}) {
+    const auto set = must_read(fmt::format(
+        "kind: Engine\nname: e\nspec: {{url: 'http://a:1', grpc_url: '{}a:2'}}\n", scheme));
+    EXPECT_EQ(set.engines.at(0).grpc_url, "http://a:2");
+  }
+}
+
 TEST(Objects, TlsFieldsGoWithAnHttpsUrlAndACertificateWithItsKey) {
   EXPECT_THAT(
       problems_of("kind: Engine\nname: e\nspec:\n  tls_ca_file: ca.pem\n  url: http://a:1\n"),

@@ -78,6 +78,7 @@ Complaint check_text(std::string_view text, ValueKind kind) {
     }
     case ValueKind::kPlain:
     case ValueKind::kUrl:
+    case ValueKind::kGrpcUrl:
       return {};
     case ValueKind::kName:
       if (text.empty()) return "a name is needed";
@@ -116,6 +117,15 @@ std::string joined(const std::vector<T>& items) {
   return fmt::format("{}", fmt::join(items, ","));
 }
 
+// gRPC is HTTP/2, so both schemes say the same.
+std::string http_of_grpc(std::string_view url) {
+  for (const std::string_view scheme : {"grpc://", "grpcs://"}) {
+    if (url.size() < scheme.size() || !iequals(url.substr(0, scheme.size()), scheme)) continue;
+    return "http" + std::string(url.substr(scheme.size() - (scheme[4] == 's' ? 4 : 3)));
+  }
+  return std::string(url);
+}
+
 }  // namespace
 
 std::string to_string(const HostPort& address) {
@@ -126,8 +136,9 @@ std::string to_string(const HostPort& address) {
 }
 
 Complaint read_value(std::string_view text, std::string& into, const Limits& limits) {
-  if (limits.kind == ValueKind::kUrl) {
-    auto url = parse_engine_url(text);
+  if (limits.kind == ValueKind::kUrl || limits.kind == ValueKind::kGrpcUrl) {
+    const bool grpc = limits.kind == ValueKind::kGrpcUrl;
+    auto url = parse_engine_url(grpc ? http_of_grpc(text) : std::string(text));
     if (!url) return url.error().detail;
     into = url->text();
     return {};

@@ -27,6 +27,7 @@ std::string to_string(const HostPort& address);  // "127.0.0.1:6400", "[::1]:640
 enum class ValueKind : std::uint8_t {
   kPlain,
   kUrl,       // an engine's or admin URL; kept in its full form
+  kGrpcUrl,   // the same, also as grpc://HOST:PORT and grpcs://HOST:PORT
   kName,      // of an object or model
   kVariable,  // of an environment variable
   kHeader,    // of an HTTP header; kept in lower case

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from harness.mesh import engine as engine_object
+from harness.mesh import policy, pool
 from harness.process import resident_bytes
 from harness.wait import eventually
 
@@ -204,3 +205,22 @@ def test_health_is_told_by_the_router(channel, mesh):
     with pytest.raises(grpc.RpcError) as failed:
         unknown(b"")
     assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_requests_of_a_sequence_keep_to_one_engine(start, fake, engines):
+    named = [
+        engine_object(one.name, fake().url, grpc_url=f"http://{one.address}") for one in engines
+    ]
+    sticky = policy("sticky", "session", session_body_key="sequence_id")
+    of_both = pool("p", ["e1", "e2"], policy="sticky")
+    mesh = start.run([*named, sticky, of_both])
+    homes = {}
+    with triton.InferenceServerClient(mesh.ready["listen"]) as client:
+        for _ in range(3):
+            for sequence in range(1, 9):
+                tensor = triton.InferInput("in", [1], "BYTES")
+                tensor._input.shape[:] = [0]
+                said = client.infer("m", [tensor], sequence_id=sequence).get_response()
+                homes.setdefault(sequence, set()).add(said.parameters["engine"].string_param)
+    assert all(len(used) == 1 for used in homes.values()), homes
+    assert set().union(*homes.values()) == {"e1", "e2"}

@@ -4,7 +4,7 @@ import http.server
 import threading
 
 import pytest
-from harness.mesh import run_cli
+from harness.mesh import engine, run_cli
 from harness.wait import eventually
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -90,6 +90,31 @@ def test_a_request_is_one_span_of_its_clients_trace(routed, collector):
     assert collector.heads[0] == ("/v1/traces", "application/x-protobuf")
     resource = attributes(collector.requests[0].resource_spans[0].resource)
     assert resource["service.name"] == "infermesh" and resource["service.version"]
+
+
+def test_a_grpc_call_is_a_span_too(start, fake, collector):
+    grpc = pytest.importorskip("grpc")
+    pytest.importorskip("tritonclient.grpc")
+    from harness.grpc_engine import GrpcEngine
+    from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+    one = GrpcEngine("e1")
+    named = engine("e1", fake().url, grpc_url=f"http://{one.address}")
+    mesh = start.run([named], otlp_endpoint=collector.url, trace_interval="20ms")
+    with grpc.insecure_channel(mesh.ready["listen"]) as channel:
+        service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(
+            service_pb2.ModelInferRequest(model_name="m"),
+            metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01")],
+        )
+    eventually(lambda: collector.spans(), "a span")
+    one.close()
+    (span,) = collector.spans()
+    assert span.parent_span_id.hex() == PARENT
+    assert span.name == "inference.GRPCInferenceService/ModelInfer"
+    said = attributes(span)
+    assert said["rpc.system"] == "grpc" and said["rpc.grpc.status_code"] == 0
+    assert said["infermesh.engine"] == "e1" and said["gen_ai.request.model"] == "m"
+    assert one.metadata[0]["traceparent"] == f"00-{TRACE}-{span.span_id.hex()}-01"
 
 
 def test_what_is_left_is_sent_when_the_process_stops(routed, collector):

@@ -3,7 +3,7 @@ from generate.common import (DURATION_PATTERN, NOTE, as_json, c_double, c_string
 
 KINDS = ("engine", "pool", "model", "routing_policy", "runtime")  # in the order of the reference
 FORMS = {"u32": "kNumber", "f64": "kNumber", "bool": "kSwitch", "list": "kList"}
-CHECKS = {None: "kPlain", "url": "kUrl", "name": "kName", "variable": "kVariable", "header": "kHeader",
+CHECKS = {None: "kPlain", "url": "kUrl", "grpc_url": "kGrpcUrl", "name": "kName", "variable": "kVariable", "header": "kHeader",
           "path": "kPath", "pointer": "kPointer", "source": "kSource", "api": "kApi"}
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 

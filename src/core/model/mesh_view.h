@@ -44,6 +44,7 @@ struct Endpoint {
   std::string authority;          // host:port, the Host header
   std::optional<TlsOptions> tls;  // absent: plain TCP
   EngineUrl grpc;                 // where it speaks gRPC; no host: it does not
+  std::optional<TlsOptions> grpc_tls;
   Runtime runtime = Runtime::kOpenai;
   std::string described_by;                 // the Runtime object's name; empty: built in
   ApiSet apis = apis_of(Runtime::kOpenai);  // what may be asked of it

@@ -129,13 +129,7 @@ class Collector {
           fmt::format("the grpc_url of engine \"{}\": {}", object.name, address.error().detail),
           "grpc_url");
     }
-    if (address->scheme == Scheme::kHttps) {
-      return fail(ErrorCode::kInvalidConfig,
-                  fmt::format("the grpc_url of engine \"{}\" must begin with http://; gRPC to "
-                              "engines is without TLS",
-                              object.name),
-                  "grpc_url");
-    }
+    if (address->scheme == Scheme::kHttps) endpoint.grpc_tls = object.tls_options();
     endpoint.grpc = std::move(*address);
     endpoint.apis.add(Api::kGrpc);
     return {};

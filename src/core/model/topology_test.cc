@@ -301,6 +301,19 @@ TEST_F(TopologyTest, AnHttpsEngineIsReachedOverTlsAsItsObjectSays) {
   EXPECT_FALSE(plain.tls.has_value());
 }
 
+TEST_F(TopologyTest, GrpcIsReachedOverTlsWhereItsUrlSaysSo) {
+  objects.engines = {engine("a", 1), engine("b", 2)};
+  objects.engines[0].grpc_url = "https://127.0.0.1:11";
+  objects.engines[0].tls_ca_file = "ca.pem";
+  objects.engines[1].grpc_url = "http://127.0.0.1:12";
+  const Topology topology = build();
+  const Endpoint& secure = *topology.view.endpoints.at(0);
+  ASSERT_TRUE(secure.grpc_tls.has_value());
+  EXPECT_EQ(secure.grpc_tls->ca_file, "ca.pem");
+  EXPECT_FALSE(secure.tls.has_value()) << "each of the two has a url of its own";
+  EXPECT_FALSE(topology.view.endpoints.at(1)->grpc_tls.has_value());
+}
+
 TEST_F(TopologyTest, KeysComeFromTheEnvironmentGivenAndAMissingOneIsNoted) {
   objects.engines = {engine("a", 1), engine("b", 2)};
   objects.engines[0].api_key_env = "KEY_A";

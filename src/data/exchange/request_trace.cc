@@ -82,31 +82,47 @@ std::string RequestTrace::traceparent() const {
 
 Span RequestTrace::span(const Exchange& exchange, Instant now) const {
   const ExchangeParts& parts = exchange.parts;
-  const DecisionRecord& record = exchange.record;
+  TracedRequest of{.start = parts.start,
+                   .record = exchange.record,
+                   .name = fmt::format("{} {}", parts.head.method, parts.path),
+                   .kind = {{"http.request.method", std::string(parts.head.method)},
+                            {"http.route", std::string(parts.path)},
+                            {"http.response.status_code", std::int64_t{exchange.record.status}}}};
+  const std::string_view operation = gen_ai_operation(parts.api);
+  if (!operation.empty()) of.kind.push_back({"gen_ai.operation.name", std::string(operation)});
+  // A name that no engine serves is the client's invention; the error tells it.
+  if (exchange.model != nullptr) of.model = exchange.facts.model;
+  of.engine = exchange.last_engine;
+  of.reason = exchange.last_reason;
+  of.prompt_tokens = exchange.prompt_tokens;
+  of.output_tokens = exchange.output_tokens;
+  of.cached_tokens = exchange.cached_tokens;
+  of.stream = exchange.in_stream;
+  return span(std::move(of), now);
+}
+
+Span RequestTrace::span(TracedRequest of, Instant now) const {
+  const DecisionRecord& record = of.record;
   Span span;
   span.trace = context_.trace;
   span.id = context_.span;
   span.parent = parent_;
   span.trace_state = trace_state_;
-  span.name = fmt::format("{} {}", parts.head.method, parts.path);
-  SpanWriter out(span, parts.start);
-  span.start = parts.start.received_wall;
+  span.name = std::move(of.name);
+  span.attributes = std::move(of.kind);
+  SpanWriter out(span, of.start);
+  span.start = of.start.received_wall;
   span.end = out.wall(now);
-  out.text("http.request.method", parts.head.method);
-  out.text("http.route", parts.path);
-  out.number("http.response.status_code", record.status);
-  out.text("gen_ai.operation.name", gen_ai_operation(parts.api));
-  // A name that no engine serves is the client's invention; the error tells it.
-  if (exchange.model != nullptr) out.text("gen_ai.request.model", exchange.facts.model);
-  out.tokens("gen_ai.usage.input_tokens", exchange.prompt_tokens);
-  out.tokens("gen_ai.usage.output_tokens", exchange.output_tokens);
-  out.tokens("infermesh.cached_tokens", exchange.cached_tokens);
+  out.text("gen_ai.request.model", of.model);
+  out.tokens("gen_ai.usage.input_tokens", of.prompt_tokens);
+  out.tokens("gen_ai.usage.output_tokens", of.output_tokens);
+  out.tokens("infermesh.cached_tokens", of.cached_tokens);
   out.text("infermesh.request_id", record.request_id);
   out.text("infermesh.pool", record.pool);
-  out.text("infermesh.engine", exchange.last_engine);
-  out.text("infermesh.reason", exchange.last_reason);
+  out.text("infermesh.engine", of.engine);
+  out.text("infermesh.reason", of.reason);
   out.number("infermesh.attempts", static_cast<std::int64_t>(record.attempts.size()));
-  span.attributes.push_back({"infermesh.stream", exchange.in_stream});
+  span.attributes.push_back({"infermesh.stream", of.stream});
   span.attributes.push_back({"infermesh.queue_seconds", to_seconds(record.queued)});
   out.text("error.type", record.error_code);
   if (record.queued > Duration::zero() && !record.attempts.empty()) {

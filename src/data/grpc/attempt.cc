@@ -58,13 +58,14 @@ http2::FieldBlock GrpcAttempt::compose_head() const {
   const http::RequestHead& head = call_.parts.head;
   http2::FieldBlock block;
   block.add(":method", "POST");
-  block.add(":scheme", "http");
+  block.add(":scheme", endpoint_.grpc_tls ? "https" : "http");
   block.add(":path", head.path);
   block.add(":authority", endpoint_.grpc.authority);
   block.add("te", "trailers");
   for (const http::Header& header : head.headers) {
     const bool compression = header.id == http::HeaderName::kAcceptEncoding;
     if (header.name == "grpc-timeout") continue;
+    if (call_.trace && header.id == http::HeaderName::kTraceparent) continue;
     if (!compression && !is_request_header_passed(header)) continue;
     block.add(header.name, header.value);
   }
@@ -72,6 +73,7 @@ http2::FieldBlock GrpcAttempt::compose_head() const {
   if (deadline != kNever)
     block.add("grpc-timeout", grpc::format_timeout(deadline - call_.parts.shard.loop.now()));
   block.add("x-request-id", fmt::format("{}.{}", call_.parts.start.request_id, number_));
+  if (call_.trace) block.add("traceparent", call_.trace->traceparent());
   if (!endpoint_.api_key.empty())
     block.add("authorization", fmt::format("Bearer {}", endpoint_.api_key));
   return block;
@@ -80,11 +82,10 @@ http2::FieldBlock GrpcAttempt::compose_head() const {
 port::Task<Step<std::optional<GrpcFailure>>> GrpcAttempt::open() {
   Shard& shard = call_.parts.shard;
   Waiter& waiter = call_.parts.waiter;
-  const EngineUrl& address = endpoint_.grpc;
   const Instant deadline =
       std::min(shard.loop.now() + call_.pool->spec.connect_timeout, waiter.total_deadline);
-  while (!shard.http2_upstream.has_room(address)) {
-    auto dial = shard.http2_upstream.dial(address, deadline, waiter.wake);
+  while (!shard.http2_upstream.has_room(endpoint_)) {
+    auto dial = shard.http2_upstream.dial(endpoint_, deadline, waiter.wake);
     if (!dial)
       co_return fail_with(OutcomeKind::kConnectFailed, ErrorCode::kUpstreamConnectFailed,
                           dial.error().detail);
@@ -100,23 +101,34 @@ port::Task<Step<std::optional<GrpcFailure>>> GrpcAttempt::open() {
   }
   const http2::FieldBlock head = compose_head();
   const http::Headers fields = head.views();
-  auto opened = shard.http2_upstream.open(address, fields, http2::Body::kFollows);
+  auto opened = shard.http2_upstream.open(endpoint_, fields, http2::Body::kFollows);
   if (!opened)
     co_return fail_with(OutcomeKind::kConnectFailed, ErrorCode::kUpstreamConnectFailed,
                         opened.error().detail);
   engine_ = std::move(*opened);
-  wire_ =
-      std::make_unique<WatchedStream>(std::make_unique<Http2StreamEnd>(engine_, address.authority));
+  wire_ = std::make_unique<WatchedStream>(
+      std::make_unique<Http2StreamEnd>(engine_, endpoint_.grpc.authority));
   wire_->attach(&waiter.wake);
   engine_->on_change(&waiter.wake);
   out_ = std::make_unique<OutBuffer>(*wire_);
   co_return Failure{};
 }
 
-// A call of one message is expected to be answered soon; streams may be silent for as long as the
-// connection lives.
+// A stream of messages may be silent for as long as its client asks nothing. Once it has, it owes
+// an answer, as it does when the client has ended its side.
+Instant GrpcAttempt::stream_deadline() const {
+  const PoolObject& spec = call_.pool->spec;
+  const bool reading = !out_->blocked();
+  if (reading && !ended_ && frames_.amid())
+    return moved_at_ + call_.parts.shard.settings.client_body_timeout;
+  if (reading && !ended_ && !owes_) return kNever;
+  const bool begun = outcome_.first_byte >= Duration::zero();
+  return moved_at_ + (begun ? spec.between_bytes_timeout : spec.first_byte_timeout);
+}
+
+// Of a call of one message is expected that it is answered soon.
 Instant GrpcAttempt::silence_deadline() const {
-  if (call_.method.streams) return kNever;
+  if (call_.method.streams) return stream_deadline();
   const PoolObject& spec = call_.pool->spec;
   if (call_.answer_begun) return heard_at_ + spec.between_bytes_timeout;
   return call_.request_ended()
@@ -126,7 +138,7 @@ Instant GrpcAttempt::silence_deadline() const {
 
 port::Task<Step<std::optional<GrpcFailure>>> GrpcAttempt::converse() {
   Waiter& waiter = call_.parts.waiter;
-  heard_at_ = call_.parts.shard.loop.now();
+  heard_at_ = moved_at_ = call_.parts.shard.loop.now();
   call_.sent = 0;
   while (true) {
     if (auto sent = send_some(); !sent) co_return std::unexpected(sent.error());
@@ -146,12 +158,17 @@ port::Task<Step<std::optional<GrpcFailure>>> GrpcAttempt::converse() {
     const auto woken = co_await call_.wait();
     if (!woken) co_return std::unexpected(woken.error());
     if (*woken != Wake::kPhaseDeadline) continue;
-    if (!call_.request_ended() && !call_.answer_begun) {
+    const bool client_is_late = call_.method.streams
+                                    ? !ended_ && frames_.amid() && !out_->blocked()
+                                    : !call_.request_ended() && !call_.answer_begun;
+    if (client_is_late) {
       co_return stop(
           {ErrorCode::kRequestTimeout, "The rest of the call did not arrive in time.", {}});
     }
-    auto late = fail_with(OutcomeKind::kTimeout, ErrorCode::kFirstByteTimeout,
-                          "no answer in the time that the pool allows");
+    const bool begun = outcome_.first_byte >= Duration::zero();
+    auto late = fail_with(
+        OutcomeKind::kTimeout, begun ? ErrorCode::kStreamStalled : ErrorCode::kFirstByteTimeout,
+        fmt::format("no {} in the time that the pool allows", begun ? "more" : "answer"));
     if (call_.answer_begun) co_return stop(std::move(late.error));
     co_return Failure(std::move(late));
   }
@@ -167,13 +184,18 @@ Step<> GrpcAttempt::send_some() {
     if (rest.empty()) break;
     call_.sent += rest.size();
     out_->write(rest);
+    if (call_.method.streams) {
+      frames_.pass(rest);
+      owes_ = true;
+      moved_at_ = call_.parts.shard.loop.now();
+    }
     call_.forget_sent();
   }
   const bool all = call_.request_ended() && call_.sent == call_.kept_from + call_.kept.size();
   if (all && !ended_ && !out_->blocked() && !out_->failed()) {
     ended_ = true;
     engine_->end();
-    heard_at_ = call_.parts.shard.loop.now();  // from here on the engine is at work
+    heard_at_ = moved_at_ = call_.parts.shard.loop.now();  // from here on the engine is at work
   }
   return {};
 }
@@ -184,7 +206,8 @@ Step<bool> GrpcAttempt::take_answer() {
   while (call_.answer_begun && !client.blocked() && engine_->unread()) {
     const port::IoResult got = wire_->read(scratch);
     if (got.status != port::IoStatus::kOk) break;
-    heard_at_ = call_.parts.shard.loop.now();
+    heard_at_ = moved_at_ = call_.parts.shard.loop.now();
+    owes_ = false;
     if (outcome_.first_byte < Duration::zero()) {
       outcome_.first_byte = heard_at_ - outcome_.sent_at;
       in_flight_.first_byte(heard_at_);

@@ -47,6 +47,7 @@ class GrpcAttempt {
   Failure refused();  // an answer that is a status alone and may be had better elsewhere
   void note_outcome(grpc::Status status);
   Instant silence_deadline() const;
+  Instant stream_deadline() const;
   GrpcFailure fail_with(OutcomeKind kind, ErrorCode code, std::string detail);
 
   GrpcCall& call_;
@@ -59,6 +60,9 @@ class GrpcAttempt {
   std::unique_ptr<OutBuffer> out_;
   bool ended_ = false;  // our side of it
   Instant heard_at_{};
+  Instant moved_at_{};         // when bytes last went either way; of streams
+  grpc::FrameTracker frames_;  // of what went to the engine
+  bool owes_ = false;          // it was told something since it last said something
   route::InFlight in_flight_;
   Outcome outcome_;
   bool settled_ = false;

@@ -33,6 +33,8 @@ port::Task<void> run_grpc_call(GrpcParts parts) {
 GrpcCall::GrpcCall(const GrpcParts& given)
     : Routing(given.shard, given.waiter, given.start), parts(given) {
   facts.api = Api::kGrpc;
+  if (parts.shard.spans != nullptr)
+    trace.emplace(parts.head.headers, parts.shard.settings.trace_sample, parts.shard.rng);
   parts.stream.on_change(&parts.waiter.wake);
 }
 
@@ -171,6 +173,24 @@ port::Task<void> GrpcCall::end_with(const Stop& why) {
   refuse(why.error);
 }
 
+// The names of OpenTelemetry's conventions for RPC.
+TracedRequest GrpcCall::traced() const {
+  const std::string_view full = parts.head.path.substr(1);  // "package.Service/Method"
+  const std::size_t slash = full.rfind('/');
+  TracedRequest of{.start = parts.start,
+                   .record = record,
+                   .name = std::string(full),
+                   .kind = {{"rpc.system", std::string("grpc")},
+                            {"rpc.service", std::string(full.substr(0, slash))},
+                            {"rpc.method", std::string(full.substr(slash + 1))},
+                            {"rpc.grpc.status_code", static_cast<std::int64_t>(status)}}};
+  if (model != nullptr) of.model = facts.model;
+  of.engine = last_engine;
+  of.reason = last_reason;
+  of.stream = facts.stream;
+  return of;
+}
+
 void GrpcCall::finish_record() {
   const Instant now = parts.shard.loop.now();
   record.status = static_cast<std::uint16_t>(grpc::http_of(status));
@@ -194,6 +214,8 @@ void GrpcCall::finish_record() {
                                .output_tokens = {},
                                .predicted_cached = Tokens(0)};
   parts.shard.meter.finished(summary, now);
+  if (trace && trace->recorded() && method.handling == grpc::Handling::kByModel)
+    parts.shard.spans->put(trace->span(traced(), now));
   parts.shard.decisions.put(std::move(record));
 }
 

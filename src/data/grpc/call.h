@@ -1,6 +1,7 @@
 // GrpcCall: one gRPC call from its head to its trailers. The life of a call:
 //   head      method, deadline (grpc-timeout)
-//   intake    read until the first message names its model, 64 KiB at most
+//   intake    read until the first message names its model, and its sequence where the policy is
+//             one of sessions by sequence_id; 64 KiB at most
 //   attempts  admit -> decide -> open a stream to the engine -> await its head -> retry elsewhere
 //   relay     bytes both ways, at the pace of the slower side; trailers as they are
 //   record    metrics, access log, decision record
@@ -12,8 +13,10 @@
 #include <optional>
 #include <string>
 
+#include "data/exchange/request_trace.h"
 #include "data/exchange/routing.h"
 #include "data/http2/stream.h"
+#include "wire/grpc/frame.h"
 #include "wire/grpc/kserve.h"
 #include "wire/grpc/status.h"
 
@@ -59,18 +62,22 @@ class GrpcCall final : public Routing {
   std::uint64_t bytes_in = 0, bytes_out = 0;
   grpc::Status status = grpc::Status::kUnknown;  // how the call ended
   http2::FieldBlock trailers;
+  std::optional<RequestTrace> trace;  // when spans are exported
 
  private:
   port::Task<Step<>> serve();
   Step<> read_head();
   port::Task<Step<>> answer_self();
   port::Task<Step<>> intake();
-  Step<bool> find_model();
+  Step<bool> know_enough();
+  Step<bool> find_model(const grpc::FirstMessage& message, bool nothing_more);
+  bool wants_sequence() const;
   Step<> resolve();
   port::Task<Step<>> run_attempts();
   port::Task<void> end_with(const Stop& why);
   port::Task<bool> flush();
   void finish_record();
+  TracedRequest traced() const;
   void refuse(const Error& error);
 
   Duration intake_time_{0};

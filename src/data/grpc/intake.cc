@@ -1,12 +1,15 @@
-// The beginning of a call: its method, its deadline, and the model that its first message names.
+// The beginning of a call: its method, its deadline, and the model and the sequence that its first
+// message names.
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "core/route/pipeline.h"
 #include "data/exchange/errors.h"
 #include "data/grpc/call.h"
 #include "data/grpc/own_answers.h"
-#include "wire/grpc/frame.h"
+#include "wire/kserve/infer_reader.h"
+#include "wire/openai/facts_options.h"
 
 namespace infermesh::data {
 namespace {
@@ -70,8 +73,8 @@ Step<> GrpcCall::read_on() {
   return {};
 }
 
-// True once the model is known.
-Step<bool> GrpcCall::find_model() {
+// True once all that routing looks at is known.
+Step<bool> GrpcCall::know_enough() {
   const auto encoding = http::find(parts.head.headers, "grpc-encoding").value_or("");
   const auto message = grpc::read_first_message(kept, encoding, inflated_);
   if (!message) return stop(message.error());
@@ -85,7 +88,15 @@ Step<bool> GrpcCall::find_model() {
     if (!nothing_more) return false;
     return stop({ErrorCode::kInvalidField, "The call has no message.", {}});
   }
-  auto scanned = grpc::scan_model(message->bytes, message->whole);
+  const auto found = find_model(*message, nothing_more);
+  if (!found || !*found || !wants_sequence()) return found;
+  const auto sequence = grpc::scan_sequence(message->bytes, message->whole);
+  if (!sequence.id.empty()) facts.session_key = openai::session_key(sequence.id);
+  return sequence.settled || nothing_more || message->bytes.size() >= grpc::kScanBytesMax;
+}
+
+Step<bool> GrpcCall::find_model(const grpc::FirstMessage& message, bool nothing_more) {
+  auto scanned = grpc::scan_model(message.bytes, message.whole);
   if (!scanned) return stop(scanned.error());
   if (scanned->state == grpc::ModelScan::State::kFound) {
     facts.model = std::move(scanned->model);
@@ -100,13 +111,22 @@ Step<bool> GrpcCall::find_model() {
                "model_name"});
 }
 
+// Where the policy is one of sessions by the protocol's own key and no header gives one.
+bool GrpcCall::wants_sequence() const {
+  const Model* named = method.infers ? parts.shard.view->find_model(facts.model) : nullptr;
+  if (named == nullptr) return false;
+  const RoutingPolicyObject& policy = route::policy_for(*parts.shard.view, *named);
+  if (policy.session_body_key != kserve::kSequenceKey) return false;
+  return http::find(parts.head.headers, policy.session_header).value_or("").empty();
+}
+
 port::Task<Step<>> GrpcCall::intake() {
   Waiter& waiter = parts.waiter;
   const config::Settings& settings = parts.shard.settings;
   while (true) {
     waiter.phase_deadline = parts.shard.loop.now() + settings.client_body_timeout;
     if (auto read = read_on(); !read) co_return read;
-    const auto found = find_model();
+    const auto found = know_enough();
     if (!found) co_return std::unexpected(found.error());
     if (*found) break;
     const auto woken = co_await wait();
@@ -123,6 +143,9 @@ Step<> GrpcCall::resolve() {
   if (model == nullptr) return stop(unknown_model(*view, facts.model));
   pool = &view->pools[model->pool.value];
   record.pool = pool->spec.name;
+  const std::string_view session =
+      http::find(parts.head.headers, route::policy_for(*view, *model).session_header).value_or("");
+  if (!session.empty()) facts.session_key = openai::session_key(session);
   facts.stream = method.streams;
   facts.body_bytes = Bytes(static_cast<std::int64_t>(bytes_in));
   record.facts = facts;

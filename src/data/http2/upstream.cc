@@ -9,12 +9,12 @@ namespace infermesh::data {
 // One connection: its coroutine runs until it ends, and holds it.
 class Http2Upstream final : public Http2LinkOwner {
  public:
-  Http2Upstream(Http2Upstreams& owner, std::string authority, port::StreamPtr stream)
+  Http2Upstream(Http2Upstreams& owner, Http2Upstreams::Origin origin, port::StreamPtr stream)
       : owner_(&owner),
         loop_(owner.loop_),
         limits_(owner.limits_),
         scratch_(owner.scratch_),
-        authority_(std::move(authority)),
+        origin_(std::move(origin)),
         stream_(std::move(stream)),
         out_(stream_),
         timer_([this] { wake_.set(); }),
@@ -27,7 +27,7 @@ class Http2Upstream final : public Http2LinkOwner {
     co_await self->converse();
     self->link_.close(http2::Code::kCancel);
     self->stream_.close(port::CloseMode::kGraceful);
-    if (self->owner_ != nullptr) self->owner_->forget(self->authority_, self.get());
+    if (self->owner_ != nullptr) self->owner_->forget(self->origin_, self.get());
   }
   bool has_room() {
     const std::size_t most =
@@ -109,7 +109,7 @@ class Http2Upstream final : public Http2LinkOwner {
   port::Loop& loop_;
   Http2Upstreams::Limits limits_;
   std::span<char> scratch_;
-  std::string authority_;
+  Http2Upstreams::Origin origin_;
   WatchedStream stream_;
   OutBuffer out_;
   port::Wakeup wake_;
@@ -124,7 +124,7 @@ Http2Upstreams::Http2Upstreams(port::Loop& loop, std::span<char> scratch, Limits
 
 Http2Upstreams::~Http2Upstreams() {
   *alive_ = false;
-  for (auto& [authority, engine] : engines_) {
+  for (auto& [origin, engine] : engines_) {
     for (const auto& connection : engine.connections) connection->abandon();
   }
 }
@@ -133,8 +133,8 @@ Http2Upstreams::Dial::~Dial() {
   if (state_) state_->wake = nullptr;
 }
 
-Http2Upstream* Http2Upstreams::roomy(const EngineUrl& address) const {
-  const auto found = engines_.find(address.authority);
+Http2Upstream* Http2Upstreams::roomy(const Origin& origin) const {
+  const auto found = engines_.find(origin);
   if (found == engines_.end()) return nullptr;
   for (const auto& connection : found->second.connections) {
     if (connection->has_room()) return connection.get();
@@ -142,22 +142,23 @@ Http2Upstream* Http2Upstreams::roomy(const EngineUrl& address) const {
   return nullptr;
 }
 
-bool Http2Upstreams::has_room(const EngineUrl& address) const {
-  return roomy(address) != nullptr;
+bool Http2Upstreams::has_room(const Endpoint& engine) const {
+  return roomy(origin_of(engine)) != nullptr;
 }
 
-Result<std::shared_ptr<Http2Stream>> Http2Upstreams::open(const EngineUrl& address,
+Result<std::shared_ptr<Http2Stream>> Http2Upstreams::open(const Endpoint& engine,
                                                           const http::Headers& fields,
                                                           http2::Body body) {
-  Http2Upstream* connection = roomy(address);
+  Http2Upstream* connection = roomy(origin_of(engine));
   if (connection == nullptr)
     return fail(ErrorCode::kUpstreamConnectFailed, "no connection has room for a stream");
   return connection->link().open(fields, body);
 }
 
-Result<Http2Upstreams::Dial> Http2Upstreams::dial(const EngineUrl& address, Instant deadline,
+Result<Http2Upstreams::Dial> Http2Upstreams::dial(const Endpoint& to, Instant deadline,
                                                   port::Wakeup& wake) {
-  Engine& engine = engines_[address.authority];
+  const Origin origin = origin_of(to);
+  Engine& engine = engines_[origin];
   const std::size_t made = engine.connections.size() + engine.dialing;
   std::erase_if(engine.waiting, [](const auto& waiting) { return waiting.expired(); });
   const std::size_t coming = engine.dialing * limits_.streams_per_connection_max;
@@ -166,7 +167,8 @@ Result<Http2Upstreams::Dial> Http2Upstreams::dial(const EngineUrl& address, Inst
       return fail(ErrorCode::kUpstreamConnectFailed,
                   fmt::format("all {} connections are full", made));
     ++engine.dialing;
-    loop_.spawn(make(address, deadline, alive_));
+    port::Target target{to.grpc.host, to.grpc.port, to.grpc_tls, port::Protocol::kHttp2};
+    loop_.spawn(make(origin, std::move(target), deadline, alive_));
   }
   Dial dial;
   dial.state_ = std::make_shared<Dial::State>();
@@ -175,18 +177,18 @@ Result<Http2Upstreams::Dial> Http2Upstreams::dial(const EngineUrl& address, Inst
   return dial;
 }
 
-port::Task<void> Http2Upstreams::make(EngineUrl address, Instant deadline,
+port::Task<void> Http2Upstreams::make(Origin origin, port::Target target, Instant deadline,
                                       std::shared_ptr<bool> alive) {
-  auto stream = co_await loop_.connect(address.host, address.port, deadline);
+  auto stream = co_await loop_.connect(std::move(target), deadline);
   if (!*alive) co_return;
-  Engine& engine = engines_[address.authority];
+  Engine& engine = engines_[origin];
   --engine.dialing;
   if (!stream) {
     const Result<void> failed = std::unexpected(stream.error());
     tell(engine, failed);
     co_return;
   }
-  auto connection = std::make_shared<Http2Upstream>(*this, address.authority, std::move(*stream));
+  auto connection = std::make_shared<Http2Upstream>(*this, origin, std::move(*stream));
   engine.connections.push_back(connection);
   loop_.spawn(Http2Upstream::run(std::move(connection)));
   tell(engine, {});
@@ -201,8 +203,8 @@ void Http2Upstreams::tell(Engine& engine, const Result<void>& result) {
   }
 }
 
-void Http2Upstreams::forget(const std::string& authority, const Http2Upstream* connection) {
-  const auto found = engines_.find(authority);
+void Http2Upstreams::forget(const Origin& origin, const Http2Upstream* connection) {
+  const auto found = engines_.find(origin);
   if (found == engines_.end()) return;
   Engine& engine = found->second;
   std::erase_if(engine.connections, [&](const auto& entry) { return entry.get() == connection; });
@@ -211,7 +213,7 @@ void Http2Upstreams::forget(const std::string& authority, const Http2Upstream* c
 
 std::size_t Http2Upstreams::connections() const {
   std::size_t count = 0;
-  for (const auto& [authority, engine] : engines_) count += engine.connections.size();
+  for (const auto& [origin, engine] : engines_) count += engine.connections.size();
   return count;
 }
 

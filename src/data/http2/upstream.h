@@ -1,4 +1,5 @@
-// Http2Upstreams: connections over HTTP/2 to engines (h2c, by prior knowledge), those of one shard.
+// Http2Upstreams: connections over HTTP/2 to engines, those of one shard: by prior knowledge (h2c),
+// or over TLS with ALPN.
 // A connection carries as many streams as the engine allows, at most streams_per_connection_max;
 // when all are full another is made, up to connections_per_engine_max. Requests that wait for a
 // connection share it.
@@ -14,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "core/model/engine_url.h"
+#include "core/model/mesh_view.h"
 #include "data/http2/link.h"
 
 namespace infermesh::data {
@@ -52,32 +53,41 @@ class Http2Upstreams {
     std::shared_ptr<State> state_;
   };
 
-  // A connection there is has room for one more stream.
-  bool has_room(const EngineUrl& address) const;
+  // A connection there is, to where the engine speaks gRPC, has room for one more stream.
+  bool has_room(const Endpoint& engine) const;
   // Opens one on it.
-  Result<std::shared_ptr<Http2Stream>> open(const EngineUrl& address, const http::Headers& fields,
+  Result<std::shared_ptr<Http2Stream>> open(const Endpoint& engine, const http::Headers& fields,
                                             http2::Body body);
   // Makes a connection, or waits for one that is being made. `wake` is set when that has ended;
   // then there may be room. kUpstreamConnectFailed at once when the engine has as many as it may.
-  Result<Dial> dial(const EngineUrl& address, Instant deadline, port::Wakeup& wake);
+  Result<Dial> dial(const Endpoint& to, Instant deadline, port::Wakeup& wake);
   std::size_t connections() const;
 
  private:
   friend class Http2Upstream;
+  struct Origin {  // connections to it are alike
+    std::string authority;
+    std::optional<TlsOptions> tls;
+    auto operator<=>(const Origin&) const = default;
+  };
   struct Engine {
     std::vector<std::shared_ptr<Http2Upstream>> connections;
     std::vector<std::weak_ptr<Dial::State>> waiting;
     std::size_t dialing = 0;
   };
-  port::Task<void> make(EngineUrl address, Instant deadline, std::shared_ptr<bool> alive);
+  static Origin origin_of(const Endpoint& engine) {
+    return {engine.grpc.authority, engine.grpc_tls};
+  }
+  port::Task<void> make(Origin origin, port::Target target, Instant deadline,
+                        std::shared_ptr<bool> alive);
   void tell(Engine& engine, const Result<void>& result);
-  void forget(const std::string& authority, const Http2Upstream* connection);
-  Http2Upstream* roomy(const EngineUrl& address) const;
+  void forget(const Origin& origin, const Http2Upstream* connection);
+  Http2Upstream* roomy(const Origin& origin) const;
 
   port::Loop& loop_;
   std::span<char> scratch_;
   Limits limits_;
-  std::map<std::string, Engine, std::less<>> engines_;  // by authority
+  std::map<Origin, Engine> engines_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -151,6 +151,15 @@ Ssl make_ssl(std::shared_ptr<Client> client, const port::Target& target, const s
   return {ssl, FreeSsl{std::move(dialed)}};
 }
 
+// Who chooses nothing speaks HTTP/1.1.
+bool chose_protocol(const SSL* ssl, port::Protocol wanted) {
+  if (wanted != port::Protocol::kHttp2) return true;
+  const unsigned char* chosen = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl, &chosen, &size);
+  return std::string_view(reinterpret_cast<const char*>(chosen), size) == "h2";
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Dialer::Client>> Dialer::client_for(const TlsOptions& options) {
@@ -194,7 +203,14 @@ port::Task<Result<port::StreamPtr>> Dialer::secure(port::StreamPtr plain,
   port::Timer timer([&stream] { stream->stop_handshake(); });
   loop_.arm(timer, deadline);
   const port::IoStatus end = co_await stream->handshake();
-  if (end == port::IoStatus::kOk) co_return std::move(stream);
+  if (end == port::IoStatus::kOk && chose_protocol(stream->ssl(), target.protocol))
+    co_return std::move(stream);
+  if (end == port::IoStatus::kOk) {
+    co_return fail(ErrorCode::kUpstreamConnectFailed,
+                   fmt::format("{}: speaks TLS, but no HTTP/2 over it (ALPN h2); is that the port "
+                               "where it takes gRPC?",
+                               where));
+  }
   const std::string why = end == port::IoStatus::kCancelled
                               ? "the TLS handshake timed out; does it speak TLS there?"
                               : advice_of(*dialed, stream->last_trouble());

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace infermesh::grpc {
 namespace {
@@ -56,6 +57,22 @@ Result<FirstMessage> read_first_message(std::string_view buffer, std::string_vie
   message.bytes = inflated;
   message.whole = message.whole && inflated.size() < kScanBytesMax;
   return message;
+}
+
+void FrameTracker::pass(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (left_ > 0) {
+      const std::size_t some = std::min<std::uint64_t>(left_, bytes.size());
+      left_ -= some;
+      bytes.remove_prefix(some);
+      continue;
+    }
+    if (head_bytes_ > 0) size_ = size_ << 8 | static_cast<unsigned char>(bytes[0]);
+    bytes.remove_prefix(1);
+    if (++head_bytes_ < kFrameHeadBytes) continue;
+    left_ = std::exchange(size_, 0);
+    head_bytes_ = 0;
+  }
 }
 
 std::string frame_message(std::string_view message) {

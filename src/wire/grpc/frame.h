@@ -26,6 +26,18 @@ struct FirstMessage {
 Result<FirstMessage> read_first_message(std::string_view buffer, std::string_view encoding,
                                         std::string& inflated);
 
+// Where in a stream of messages the bytes are that have passed.
+class FrameTracker {
+ public:
+  void pass(std::string_view bytes);
+  bool amid() const { return head_bytes_ > 0 || left_ > 0; }  // a message is there in part
+
+ private:
+  std::size_t head_bytes_ = 0;  // of the present frame's head; 0 once it is whole
+  std::uint32_t size_ = 0;      // as read so far
+  std::uint64_t left_ = 0;      // of the message
+};
+
 // A message with its frame's head, not compressed.
 std::string frame_message(std::string_view message);
 

@@ -179,5 +179,42 @@ TEST(KserveAnswers, AreProtobuf) {
   EXPECT_EQ(index_answer({"m"}), text_field(1, text_field(1, "m") + text_field(3, "READY")));
 }
 
+TEST(GrpcFrame, WhereAStreamOfMessagesIsIsKnownAtEachByte) {
+  const std::string stream = frame_message("") + frame_message("ab") + frame_message("");
+  const std::string_view wanted =
+      "11110"
+      "1111110"
+      "11110";
+  for (std::size_t cut = 1; cut <= stream.size(); ++cut) {
+    FrameTracker whole, bytes;
+    whole.pass(std::string_view(stream).substr(0, cut));
+    for (std::size_t i = 0; i < cut; ++i) bytes.pass(std::string_view(stream).substr(i, 1));
+    EXPECT_EQ(whole.amid(), wanted[cut - 1] == '1') << cut;
+    EXPECT_EQ(bytes.amid(), whole.amid()) << cut;
+  }
+}
+
+TEST(KserveScan, TheSequenceIsFoundAmongTheParameters) {
+  const auto entry = [](std::string_view key, std::string_view value) {
+    return text_field(4, text_field(1, key) + text_field(2, value));
+  };
+  const std::string model = text_field(1, "m"), tensor = text_field(7, "xxxxxxxx");
+  const std::string minus = "\x10" + std::string(9, '\xff') + "\x01";
+  EXPECT_EQ(scan_sequence(model + entry("sequence_id", "\x10\x2a") + tensor, true).id, "42");
+  EXPECT_EQ(scan_sequence(model + tensor + entry("sequence_id", "\x28\x2a"), true).id, "42");
+  EXPECT_EQ(scan_sequence(entry("a", "\x10\1") + entry("sequence_id", "\x1a\1s"), true).id, "s");
+  EXPECT_EQ(scan_sequence(entry("sequence_id", minus), true).id, "-1");
+  EXPECT_EQ(scan_sequence(entry("sequence_id", std::string("\x10\0", 2)), true).id, "");
+  EXPECT_EQ(scan_sequence(entry("sequence_id", "\x08\1"), true).id, "") << "a bool is none";
+  const std::string far(kSequenceIdMax + 1, 's');
+  EXPECT_EQ(scan_sequence(entry("sequence_id", text_field(3, far)), true).id, "");
+  EXPECT_TRUE(scan_sequence(model, true).settled);
+  EXPECT_FALSE(scan_sequence(model, false).settled);
+  const std::string whole = model + entry("sequence_id", "\x10\x2a");
+  for (std::size_t cut = 0; cut < whole.size(); ++cut)
+    EXPECT_FALSE(scan_sequence(whole.substr(0, cut), false).settled) << cut;
+  EXPECT_TRUE(scan_sequence(whole, false).settled) << "nothing that follows changes it";
+}
+
 }  // namespace
 }  // namespace infermesh::grpc

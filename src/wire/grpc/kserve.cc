@@ -13,8 +13,8 @@ struct Row {
   Method method;
 };
 constexpr std::array<Row, 20> kMethods{{
-    {"ModelInfer", {Handling::kByModel, false}},
-    {"ModelStreamInfer", {Handling::kByModel, true}},
+    {"ModelInfer", {Handling::kByModel, false, true}},
+    {"ModelStreamInfer", {Handling::kByModel, true, true}},
     {"ModelReady", {Handling::kByModel, false}},
     {"ModelMetadata", {Handling::kByModel, false}},
     {"ModelConfig", {Handling::kByModel, false}},
@@ -55,7 +55,6 @@ class FieldReader {
     if (number == 0 || number > 0x1fffffff) return Got::kMalformed;
     switch (tag & 7) {
       case kVarint: {
-        std::uint64_t value;
         return varint(value);
       }
       case kFixed64:
@@ -75,17 +74,18 @@ class FieldReader {
   }
 
   std::uint64_t number = 0;
+  std::uint64_t value = 0;  // of a varint
   bool delimited = false;
   std::string_view text;
 
  private:
-  Got varint(std::uint64_t& value) {
-    value = 0;
+  Got varint(std::uint64_t& into) {
+    into = 0;
     delimited = false;
     for (std::size_t i = 0; i < 10; ++i) {
       if (i == rest_.size()) return Got::kCut;
       const auto byte = static_cast<unsigned char>(rest_[i]);
-      value |= static_cast<std::uint64_t>(byte & 0x7f) << (7 * i);
+      into |= static_cast<std::uint64_t>(byte & 0x7f) << (7 * i);
       if (byte < 0x80) {
         rest_.remove_prefix(i + 1);
         return Got::kField;
@@ -101,6 +101,33 @@ class FieldReader {
 
   std::string_view rest_;
 };
+
+constexpr std::string_view kSequenceParameter = "sequence_id";
+
+// An InferParameter as text: int64 2, string 3, uint64 5.
+std::string parameter_text(std::string_view bytes) {
+  std::string text;
+  FieldReader reader(bytes);
+  while (reader.next() == FieldReader::Got::kField) {
+    if (reader.number == 2 && !reader.delimited)
+      text = std::to_string(static_cast<std::int64_t>(reader.value));
+    if (reader.number == 5 && !reader.delimited) text = std::to_string(reader.value);
+    if (reader.number == 3 && reader.delimited) text = reader.text;
+  }
+  return text;
+}
+
+// An entry of the map of parameters: key 1, value 2.
+std::string sequence_of(std::string_view entry) {
+  std::string_view key, value;
+  FieldReader reader(entry);
+  while (reader.next() == FieldReader::Got::kField) {
+    if (!reader.delimited) continue;
+    if (reader.number == 1) key = reader.text;
+    if (reader.number == 2) value = reader.text;
+  }
+  return key == kSequenceParameter ? parameter_text(value) : std::string();
+}
 
 void append_varint(std::string& out, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
@@ -143,6 +170,22 @@ Result<ModelScan> scan_model(std::string_view bytes, bool whole) {
         return scan;
     }
   }
+}
+
+SequenceScan scan_sequence(std::string_view bytes, bool whole) {
+  SequenceScan scan;
+  FieldReader reader(bytes);
+  auto got = reader.next();
+  for (; got == FieldReader::Got::kField; got = reader.next()) {
+    if (reader.number != 4 || !reader.delimited) continue;
+    std::string id = sequence_of(reader.text);
+    if (id.empty()) continue;
+    scan.settled = true;
+    if (id != "0" && id.size() <= kSequenceIdMax) scan.id = std::move(id);
+    return scan;
+  }
+  scan.settled = whole || got == FieldReader::Got::kMalformed;
+  return scan;
 }
 
 std::string bool_answer(bool value) {

@@ -26,6 +26,7 @@ enum class Handling : std::uint8_t {
 struct Method {
   Handling handling = Handling::kUnknown;
   bool streams = false;  // the call lasts as long as its streams do
+  bool infers = false;   // its messages are ModelInferRequests
 };
 Method find_method(std::string_view path);  // "/inference.GRPCInferenceService/ModelInfer"
 
@@ -37,6 +38,15 @@ struct ModelScan {
 // The first `model_name` (or `name`) among the fields of a message that begins with `bytes`. An
 // error when they are no protobuf message.
 Result<ModelScan> scan_model(std::string_view bytes, bool whole);
+
+struct SequenceScan {
+  bool settled = false;  // nothing that may follow changes it
+  std::string id;        // as text, whichever type it has; empty: none so far, or 0
+};
+// parameters["sequence_id"] of a ModelInferRequest that begins with `bytes`, wherever it stands
+// among them. An id longer than kSequenceIdMax is none.
+constexpr std::size_t kSequenceIdMax = 128;
+SequenceScan scan_sequence(std::string_view bytes, bool whole);
 
 // ---- answers of the router itself, as messages
 std::string bool_answer(bool value);  // ServerLive, ServerReady (field 1)

@@ -19,7 +19,7 @@ OPTIONS = [
 class GrpcEngine(rpc.GRPCInferenceServiceServicer):
     """Answers with what it was asked, unless a test sets `infer` or `stream`."""
 
-    def __init__(self, name: str = "e", port: int = 0):
+    def __init__(self, name: str = "e", port: int = 0, tls: grpc.ServerCredentials | None = None):
         self.name = name
         self.heard: list[pb.ModelInferRequest] = []
         self.metadata: list[dict[str, str]] = []
@@ -29,7 +29,11 @@ class GrpcEngine(rpc.GRPCInferenceServiceServicer):
         self.stream = self.echo_stream
         self.server = grpc.server(futures.ThreadPoolExecutor(32), options=OPTIONS)
         rpc.add_GRPCInferenceServiceServicer_to_server(self, self.server)
-        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        where = f"127.0.0.1:{port}"
+        if tls:
+            self.port = self.server.add_secure_port(where, tls)
+        else:
+            self.port = self.server.add_insecure_port(where)
         self.address = f"127.0.0.1:{self.port}"
         self.server.start()
 
