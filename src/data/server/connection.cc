@@ -1,5 +1,7 @@
 #include "data/server/connection.h"
 
+#include <algorithm>
+
 #include "data/server/http2_connection.h"
 #include "data/server/serve_request.h"
 #include "data/stream/reply.h"
@@ -68,6 +70,7 @@ class Connection {
   port::Task<void> refuse(const Error& error);
   port::Task<void> linger();
   Duration head_patience() const;
+  Instant leave_by(Instant idle_since) const;
 
   Shard& shard_;
   ClientSide client_;
@@ -86,12 +89,18 @@ Duration Connection::head_patience() const {
                                : shard_.settings.client_head_timeout;
 }
 
+// An idle connection in a drain: a request may be on its way.
+Instant Connection::leave_by(Instant idle_since) const {
+  return std::max(idle_since, shard_.drain_began) + shard_.drain_idle;
+}
+
 port::Task<bool> Connection::read_head() {
   waiter_.watch_client = false;
   waiter_.total_deadline = kNever;
   waiter_.keepalive_due = kNever;
   waiter_.phase_deadline = shard_.loop.now() + head_patience();
   parser_.reset();
+  const Instant idle_since = shard_.loop.now();
   bool begun = !client_.input.empty();
   while (true) {
     if (!client_.input.empty()) {
@@ -118,20 +127,21 @@ port::Task<bool> Connection::read_head() {
       if (read == ClientSide::Read::kSome) continue;
       if (read == ClientSide::Read::kGone) co_return false;
     }
-    if (shard_.draining && client_.input.empty()) co_return false;
-    switch (co_await waiter_.wait()) {
-      case Wake::kProgress:
-        break;
-      case Wake::kPhaseDeadline:
-        if (begun) {
-          const Error late{
-              ErrorCode::kRequestTimeout, "The request head did not arrive in time.", {}};
-          co_await refuse(late);
-        }
-        co_return false;
-      default:
-        co_return false;
+    if (shard_.draining && client_.input.empty()) {
+      waiter_.phase_deadline = std::min(waiter_.phase_deadline, leave_by(idle_since));
     }
+    Wake woken = Wake::kPhaseDeadline;
+    if (waiter_.phase_deadline > shard_.loop.now()) woken = co_await waiter_.wait();
+    if (woken == Wake::kProgress) continue;
+    if (woken != Wake::kPhaseDeadline) co_return false;
+    if (begun) {
+      const Error late{ErrorCode::kRequestTimeout, "The request head did not arrive in time.", {}};
+      co_await refuse(late);
+      co_return false;
+    }
+    // What came since the loop last looked is a request all the same.
+    const auto last = client_.read_more(std::span(shard_.scratch).first(kHeadReadBytes));
+    if (last != ClientSide::Read::kSome) co_return false;
   }
 }
 

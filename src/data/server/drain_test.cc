@@ -101,5 +101,48 @@ TEST(Drain, ARequestThatHasJustArrivedIsServed) {
   EXPECT_EQ(answer.header("connection"), "close");
 }
 
+TEST(Drain, AnIdleConnectionMayBeGivenTimeForTheRequestThatIsOnItsWay) {
+  TestMesh mesh;
+  mesh.engine().plays(answers_after(1s, json_answer(kPlainAnswer)));
+  TestClient late = mesh.connect(), silent = mesh.connect();
+  mesh.world.settle();
+  bool done = false;
+  mesh.server.drain(mesh.world.now() + 30s, [&] { done = true; }, 10s);
+  mesh.world.run_for(9s);
+  EXPECT_FALSE(late.closed());
+  EXPECT_FALSE(silent.closed());
+  late.send(chat(kPlainBody));
+  const TestAnswer answer = late.answer();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.header("connection"), "close");
+  mesh.world.run_for(3s);
+  EXPECT_TRUE(late.closed());
+  EXPECT_TRUE(silent.closed());
+  EXPECT_FALSE(silent.reset);
+  EXPECT_TRUE(done);
+}
+
+TEST(Drain, AConnectionWhoseAnswerHadBegunBeforeStaysForItsNextRequest) {
+  TestMesh mesh;
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    co_await wire.write(kSseHead + chunk(delta("a")));
+    co_await wire.sleep(20s);
+    co_await wire.write(chunk(kDone) + kLastChunkText);
+  });
+  TestClient client = mesh.connect();
+  client.send(chat(kStreamBody));
+  mesh.world.run_for(1s);
+  mesh.engine().answers(json_answer(kPlainAnswer));
+  bool done = false;
+  mesh.server.drain(mesh.world.now() + 60s, [&] { done = true; }, 10s);
+  EXPECT_TRUE(client.answer().whole);
+  mesh.world.run_for(5s);
+  EXPECT_FALSE(client.closed());
+  client.send(chat(kPlainBody));
+  EXPECT_EQ(client.answer().header("connection"), "close");
+  mesh.world.run_for(2s);
+  EXPECT_TRUE(done);
+}
+
 }  // namespace
 }  // namespace infermesh::data

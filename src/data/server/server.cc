@@ -11,19 +11,24 @@ Server::Server(Shard& shard, std::atomic<std::size_t>& open_of_all)
     : shard_(shard), open_of_all_(open_of_all), drain_end_([this] {
         const auto all = connections_;
         for (LiveConnection* connection : all) connection->stop();
+        accepting_ = 0;  // who is still shaking hands has had the whole drain for it
+        check_drained();
       }) {}
 
 port::Task<void> Server::serve(std::unique_ptr<port::Listener> listener) {
-  listener_ = std::move(listener);
+  if (shard_.draining) co_return;
+  port::Listener& own = *listeners_.emplace_back(std::move(listener));
+  ++accepting_;
   port::Loop& loop = shard_.loop;
-  while (!shard_.draining) {
-    auto stream = co_await listener_->accept();
+  while (true) {
+    auto stream = co_await own.accept();
     if (stream) {
       if (open_of_all_.load(std::memory_order_relaxed) >= shard_.settings.connections_max) {
         (*stream)->close(port::CloseMode::kGraceful);
         shard_.meter.connection_refused();
         continue;
       }
+      ++serving_;
       loop.spawn(serve_one(std::move(*stream)));
       continue;
     }
@@ -31,6 +36,8 @@ port::Task<void> Server::serve(std::unique_ptr<port::Listener> listener) {
     shard_.log.warn(loop.wall_now(), stream.error().detail);
     co_await loop.sleep_until(loop.now() + kAcceptRest);
   }
+  if (accepting_ > 0) --accepting_;
+  check_drained();
 }
 
 port::Task<void> Server::serve_one(port::StreamPtr stream) {
@@ -39,13 +46,16 @@ port::Task<void> Server::serve_one(port::StreamPtr stream) {
   co_await serve_connection(shard_, connections_, std::move(stream));
   open_of_all_.fetch_sub(1, std::memory_order_relaxed);
   shard_.meter.connection_closed(connections_.size());
+  --serving_;
   check_drained();
 }
 
-void Server::drain(Instant deadline, std::function<void()> done) {
+void Server::drain(Instant deadline, std::function<void()> done, Duration idle) {
   shard_.draining = true;
+  shard_.drain_began = shard_.loop.now();
+  shard_.drain_idle = idle;
   drained_ = std::move(done);
-  if (listener_) listener_->close();
+  for (auto& listener : listeners_) listener->close();
   const auto all = connections_;
   for (LiveConnection* connection : all) {
     if (connection->idle) connection->look_up();
@@ -55,7 +65,7 @@ void Server::drain(Instant deadline, std::function<void()> done) {
 }
 
 void Server::check_drained() {
-  if (!shard_.draining || !connections_.empty() || !drained_) return;
+  if (!shard_.draining || serving_ > 0 || accepting_ > 0 || !drained_) return;
   shard_.loop.arm(drain_end_, kNever);
   std::exchange(drained_, nullptr)();
 }

@@ -69,6 +69,8 @@ class Shard {
   std::string batch;          // for what is sent on of it, likewise
   Http2Upstreams http2_upstream;
   bool draining = false;  // requests are finished, connections end
+  Instant drain_began{};
+  Duration drain_idle{0};  // how long connections without a request stay in a drain
 
  private:
   std::function<void(const Outcome&)> report_;
