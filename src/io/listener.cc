@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "io/address.h"
 #include "io/event_loop.h"
+#include "io/listening.h"
 #include "io/socket_stream.h"
 #include "port/wakeup.h"
 
@@ -63,7 +64,7 @@ class SocketListener final : public port::Listener, private Reactor::Watcher {
 };
 
 // A bound and listening socket, or -errno.
-int open_listener(const SocketAddress& wanted, Sharing sharing) {
+int bound_socket(const SocketAddress& wanted, Sharing sharing) {
   const int fd = ::socket(wanted.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
   const int on = 1, off = 0;
@@ -76,24 +77,60 @@ int open_listener(const SocketAddress& wanted, Sharing sharing) {
   return -error;
 }
 
+Result<SocketAddress> address_of(const std::string& host, std::uint16_t port) {
+  const auto wanted = SocketAddress::from_literal(host == "localhost" ? "127.0.0.1" : host, port);
+  if (wanted) return *wanted;
+  return fail(ErrorCode::kInvalidConfig,
+              fmt::format("\"{}\" is not an address to listen on; write an IP address", host));
+}
+
+SocketAddress address_of(int fd) {
+  SocketAddress bound;
+  ::getsockname(fd, bound.raw(), &bound.size);
+  return bound;
+}
+
+bool is_listening(int fd) {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening == 1;
+}
+
 }  // namespace
+
+Result<Descriptor> open_listening(const std::string& host, std::uint16_t port, Sharing sharing) {
+  const auto wanted = address_of(host, port);
+  if (!wanted) return std::unexpected(wanted.error());
+  const int fd = bound_socket(*wanted, sharing);
+  if (fd >= 0) return Descriptor(fd);
+  return fail(ErrorCode::kUnavailable, fmt::format("cannot listen on {}: {}; is another process "
+                                                   "using it? choose another port, or 0 for any",
+                                                   wanted->text(), lower(error_text(-fd))));
+}
+
+Result<std::uint16_t> port_of_listening(const Descriptor& socket, const std::string& host,
+                                        std::uint16_t port) {
+  if (!is_listening(socket.get())) {
+    return fail(ErrorCode::kInvalidConfig, "what was given is not a listening socket");
+  }
+  const SocketAddress bound = address_of(socket.get());
+  const auto wanted = address_of(host, port == 0 ? bound.port() : port);
+  if (!wanted) return std::unexpected(wanted.error());
+  if (wanted->text() == bound.text()) return bound.port();
+  return fail(ErrorCode::kInvalidConfig,
+              fmt::format("it listens on {}, not on {}", bound.text(), wanted->text()));
+}
+
+std::unique_ptr<port::Listener> listener_of(EventLoop& loop, Descriptor socket) {
+  const std::string address = address_of(socket.get()).text();
+  return std::make_unique<SocketListener>(loop.reactor(), socket.release(), address);
+}
 
 Result<std::unique_ptr<port::Listener>> listen(EventLoop& loop, const std::string& host,
                                                std::uint16_t port, Sharing sharing) {
-  const auto wanted = SocketAddress::from_literal(host == "localhost" ? "127.0.0.1" : host, port);
-  if (!wanted) {
-    return fail(ErrorCode::kInvalidConfig,
-                fmt::format("\"{}\" is not an address to listen on; write an IP address", host));
-  }
-  const int fd = open_listener(*wanted, sharing);
-  if (fd < 0) {
-    return fail(ErrorCode::kUnavailable, fmt::format("cannot listen on {}: {}; is another process "
-                                                     "using it? choose another port, or 0 for any",
-                                                     wanted->text(), lower(error_text(-fd))));
-  }
-  SocketAddress bound;
-  ::getsockname(fd, bound.raw(), &bound.size);
-  return std::make_unique<SocketListener>(loop.reactor(), fd, bound.text());
+  auto socket = open_listening(host, port, sharing);
+  if (!socket) return std::unexpected(socket.error());
+  return listener_of(loop, std::move(*socket));
 }
 
 Result<HostPort> parse_host_port(std::string_view text) {
