@@ -85,4 +85,9 @@ void Banner::stopping() {
   if (write_) write_("  stopping: requests in flight finish first, Ctrl-C again stops at once\n");
 }
 
+void Banner::handed_over(std::int64_t process) {
+  if (!write_) return;
+  write_(fmt::format("  process {} has taken over: requests in flight finish here\n", process));
+}
+
 }  // namespace infermesh::app

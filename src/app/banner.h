@@ -27,6 +27,7 @@ class Banner {
   void set_addresses(std::string inference, std::string admin, std::string looking_for,
                      Duration started_in);
   void stopping();
+  void handed_over(std::int64_t process);
 
  private:
   void show_usage(const MeshView& view);

@@ -13,12 +13,14 @@
 #include "app/version.h"
 #include "config/objects.h"
 #include "core/model/engine_url.h"
+#include "io/listening.h"
 #include "io/tls/dialer.h"
 
 namespace infermesh::app {
 namespace {
 
 constexpr Duration kNothingFoundAfter = 1500ms;
+constexpr Duration kAdminRest = 1s;  // for admin answers that are under way at the end
 
 std::size_t shard_count(const config::Settings& settings) {
   if (settings.shards > 0) return settings.shards;
@@ -94,6 +96,7 @@ int Mesh::run() {
   banner_.title(kVersion);
   if (const auto started = start(); !started) {
     log_.error(loop_.wall_now(), started.error().detail);
+    loop_.end_tasks();
     return 2;
   }
   loop_.spawn(await_signals());
@@ -102,7 +105,7 @@ int Mesh::run() {
   discovery_.reset();
   keeper_.reset();
   shards_.reset();
-  return 0;
+  return exit_code_;
 }
 
 Result<void> Mesh::start() {
@@ -129,13 +132,36 @@ Result<void> Mesh::start() {
         const char* value = std::getenv(name.c_str());
         return std::string(value == nullptr ? "" : value);
       });
-  IM_TRY(open_listeners());
+  IM_TRY(take_sockets());
+  if (auto opened = open_listeners(); !opened) {
+    if (takeover_) return std::unexpected(takeover_->failure(opened.error()));
+    return opened;
+  }
   IM_TRY(add_command_line_engines());
   keeper_->start();
   watch_objects();
   if (tracing_) tracing_->start();
   shards_->start();
   discover();
+  if (takeover_) {
+    loop_.spawn(take_over());
+    return {};
+  }
+  IM_TRY(open_desk());
+  return serve();
+}
+
+// Takes requests from now on, and says so.
+Result<void> Mesh::serve() {
+  if (!settings_.ready_file.empty()) {
+    const boost::json::object ready{{"listen", process_.inference_listeners.front()},
+                                    {"admin", process_.admin_listeners.front()},
+                                    {"pid", ::getpid()}};
+    IM_TRY(io::write_file(settings_.ready_file, boost::json::serialize(ready) + "\n"));
+  }
+  serving_ = true;
+  shards_->accept();
+  loop_.spawn(admin_->serve(*admin_listener_));
   banner_.set_addresses(
       (tls_ ? "https://" : "http://") + process_.inference_listeners.front(),
       process_.admin_listeners.front(),
@@ -149,7 +175,7 @@ Result<void> Mesh::start() {
   log_.info(loop_.wall_now(), "serving",
             {{"listen", process_.inference_listeners.front()},
              {"admin", process_.admin_listeners.front()},
-             {"shards", count}});
+             {"shards", shards_->count()}});
   return {};
 }
 
@@ -185,19 +211,27 @@ void Mesh::reload() {
 }
 
 Result<void> Mesh::open_listeners() {
-  auto inference = shards_->listen(settings_.listen);
+  std::vector<io::Descriptor> taken;
+  if (takeover_) taken = std::move(takeover_->inference);
+  auto inference = shards_->listen(settings_.listen, std::move(taken));
   if (!inference) return std::unexpected(inference.error());
   process_.inference_listeners = {*inference};
-  auto admin = io::listen(loop_, settings_.admin_listen.host, settings_.admin_listen.port);
-  if (!admin) return std::unexpected(admin.error());
-  admin_listener_ = std::move(*admin);
+  const auto& [host, port] = settings_.admin_listen;
+  io::Descriptor admin;
+  if (takeover_) {
+    admin = std::move(takeover_->admin);
+    const auto found = io::port_of_listening(admin, host, port);
+    if (!found) return std::unexpected(found.error());
+  } else {
+    auto opened = io::open_listening(host, port, io::Sharing::kAlone);
+    if (!opened) return std::unexpected(opened.error());
+    admin = std::move(*opened);
+  }
+  admin_socket_ = admin.get();
+  admin_listener_ = io::listener_of(loop_, std::move(admin));
   process_.admin_listeners = {admin_listener_->address()};
   admin_ = std::make_unique<control::AdminServer>(loop_, admin_routes());
-  loop_.spawn(admin_->serve(*admin_listener_));
-  if (settings_.ready_file.empty()) return {};
-  const boost::json::object ready{
-      {"listen", *inference}, {"admin", admin_listener_->address()}, {"pid", ::getpid()}};
-  return io::write_file(settings_.ready_file, boost::json::serialize(ready) + "\n");
+  return {};
 }
 
 Result<void> Mesh::add_command_line_engines() {
@@ -264,13 +298,14 @@ void Mesh::discover() {
 }
 
 port::Task<void> Mesh::await_signals() {
+  bool asked = false;
   while (true) {
     const int number = co_await signals_.next();
     // A terminal that closes hangs up on `up`; a service manager asks `run` to read its files.
     if (number == SIGHUP && command_ == config::Command::kRun) {
       reload();
-    } else if (!stopping_) {
-      stop();
+    } else if (!std::exchange(asked, true)) {
+      if (!stopping_) stop();
     } else {
       std::_Exit(130);  // asked twice: at once
     }
@@ -281,18 +316,28 @@ void Mesh::stop() {
   stopping_ = true;
   banner_.stopping();
   log_.info(loop_.wall_now(), "draining", {{"at_most", format_duration(settings_.drain_timeout)}});
-  shards_->drain(settings_.drain_timeout, [this] {
+  if (desk_) desk_->close();
+  view_changed_.set();
+  drain_shards(Duration::zero());
+}
+
+void Mesh::drain_shards(Duration idle) {
+  shards_->drain({settings_.drain_timeout, idle}, [this] {
     loop_.post([this] {
-      if (!tracing_) return finish();
-      tracing_->stop([this] { finish(); });
+      if (!tracing_) return loop_.spawn(finish());
+      tracing_->stop([this] { loop_.spawn(finish()); });
     });
   });
 }
 
-void Mesh::finish() {
+port::Task<void> Mesh::finish() {
   log_.info(loop_.wall_now(), "stopped");
   admin_listener_->close();
   admin_->stop();
+  const Instant until = loop_.now() + kAdminRest;
+  while (admin_->connections() > 0 && loop_.now() < until) {
+    co_await loop_.sleep_until(loop_.now() + 5ms);
+  }
   loop_.stop();
 }
 
@@ -316,7 +361,8 @@ void Mesh::on_view(MeshViewPtr view) {
   if (view->generation != view_->generation) process_.view_since = loop_.now();
   view_ = std::move(view);
   shards_->set_view(view_);
-  if (!process_.inference_listeners.empty()) banner_.show(*view_);
+  view_changed_.set();
+  if (serving_) banner_.show(*view_);
 }
 
 void Mesh::on_cache_lost(EndpointId endpoint) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/banner.h"
+#include "app/handover.h"
 #include "app/shards.h"
 #include "app/tls_keeper.h"
 #include "app/tracing.h"
@@ -37,6 +38,7 @@ class Mesh final : public signal::MeshSink {
 
  private:
   Result<void> start();
+  Result<void> serve();
   Result<void> load_tls();
   void tell_of_tls(const Result<void>& reloaded);
   void reload();
@@ -45,7 +47,8 @@ class Mesh final : public signal::MeshSink {
   void watch_objects();
   void discover();
   void stop();
-  void finish();  // after the drain
+  void drain_shards(Duration idle);
+  port::Task<void> finish();  // after the drain
   port::Task<void> await_signals();
 
   void count_ejections(const MeshView& view);
@@ -54,6 +57,16 @@ class Mesh final : public signal::MeshSink {
   void on_cache_size(EndpointId endpoint, Tokens tokens) override;
   void on_event(const signal::MeshEvent& event) override;
   void on_load_read(const std::string& engine, signal::LoadRead result) override;
+
+  // mesh_handover.cc
+  Result<void> take_sockets();
+  port::Task<void> take_over();
+  port::Task<void> await_models();
+  void give_up(const std::string& why);
+  Result<void> open_desk();
+  void hand_over(const handover::Word& successor);
+  std::vector<std::string> ready_models() const;
+  std::vector<std::string> missing_models() const;
 
   // mesh_admin.cc
   std::vector<control::AdminRoute> admin_routes();
@@ -89,14 +102,19 @@ class Mesh final : public signal::MeshSink {
   std::unique_ptr<control::ObjectFolder> objects_;
   std::unique_ptr<control::AdminServer> admin_;
   std::unique_ptr<port::Listener> admin_listener_;
+  int admin_socket_ = -1;  // of admin_listener_
   std::unique_ptr<signal::Discovery> discovery_;
+  std::unique_ptr<Takeover> takeover_;  // null: none goes on
+  std::unique_ptr<HandoverDesk> desk_;
+  port::Wakeup view_changed_;
   Banner banner_;
   MeshViewPtr view_;
   control::ProcessFacts process_;
   WallTime started_wall_{};
   std::vector<std::uint32_t> queued_;
   std::vector<control::ModelFigures> figures_;
-  bool stopping_ = false;
+  bool serving_ = false, stopping_ = false;
+  int exit_code_ = 0;
 };
 
 }  // namespace infermesh::app

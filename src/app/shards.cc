@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "io/listening.h"
 #include "io/tls/dialer.h"
 #include "io/tls/listener.h"
 
@@ -63,27 +64,41 @@ Shards::~Shards() {
     thread->loop.stop();
     if (thread->thread.joinable()) thread->thread.join();
     thread->loop.end_tasks();
-    thread->listener.reset();
+    thread->listeners.clear();
     thread->server.reset();
     thread->shard.reset();  // before its loop, whose sockets it holds
   }
 }
 
-Result<std::string> Shards::listen(const config::HostPort& address) {
-  // First alone, so that an address that another process serves is seen as taken; then all shards
-  // share it.
+Result<std::string> Shards::listen(const config::HostPort& address,
+                                   std::vector<io::Descriptor> taken) {
   std::uint16_t port = address.port;
-  {
-    const auto alone = io::listen(threads_.front()->loop, address.host, port);
+  for (const io::Descriptor& socket : taken) {
+    const auto found = io::port_of_listening(socket, address.host, port);
+    if (!found) return std::unexpected(found.error());
+    port = *found;
+  }
+  if (taken.empty()) {
+    // First alone, so that an address that another process serves is seen as taken; then all shards
+    // share it.
+    auto alone = io::open_listening(address.host, port, io::Sharing::kAlone);
     if (!alone) return std::unexpected(alone.error());
-    port = io::parse_host_port((*alone)->address())->port;
+    port = io::port_of_listening(*alone, address.host, port).value();
   }
-  for (std::size_t i = 0; i < threads_.size(); ++i) {
-    auto listener = io::listen(threads_[i]->loop, address.host, port, io::Sharing::kShared);
-    if (!listener) return std::unexpected(listener.error());
-    threads_[i]->listener = with_tls(i, std::move(*listener));
+  std::size_t i = 0;
+  for (io::Descriptor& socket : taken) add_listener(i++ % threads_.size(), std::move(socket));
+  for (; i < threads_.size(); ++i) {
+    auto socket = io::open_listening(address.host, port, io::Sharing::kShared);
+    if (!socket) return std::unexpected(socket.error());
+    add_listener(i, std::move(*socket));
   }
-  return threads_.front()->listener->address();
+  return threads_.front()->listeners.front()->address();
+}
+
+void Shards::add_listener(std::size_t shard, io::Descriptor socket) {
+  sockets_.push_back(socket.get());
+  auto plain = io::listener_of(threads_[shard]->loop, std::move(socket));
+  threads_[shard]->listeners.push_back(with_tls(shard, std::move(plain)));
 }
 
 std::unique_ptr<port::Listener> Shards::with_tls(std::size_t shard,
@@ -99,9 +114,18 @@ std::unique_ptr<port::Listener> Shards::with_tls(std::size_t shard,
 
 void Shards::start() {
   for (auto& thread : threads_) {
-    Thread& own = *thread;
-    own.loop.spawn(own.server->serve(std::move(own.listener)));
-    own.thread = std::thread([&own] { own.loop.run(); });
+    thread->thread = std::thread([own = thread.get()] { own->loop.run(); });
+  }
+}
+
+void Shards::accept() {
+  for (auto& thread : threads_) {
+    thread->loop.post([own = thread.get()] {
+      for (auto& listener : own->listeners) {
+        own->loop.spawn(own->server->serve(std::move(listener)));
+      }
+      own->listeners.clear();
+    });
   }
 }
 
@@ -111,13 +135,15 @@ void Shards::set_view(const MeshViewPtr& view) {
   }
 }
 
-void Shards::drain(Duration timeout, std::function<void()> done) {
+void Shards::drain(DrainTimes times, std::function<void()> done) {
   draining_ = threads_.size();
+  sockets_.clear();
   for (auto& thread : threads_) {
-    thread->loop.post([this, own = thread.get(), timeout, done] {
-      own->server->drain(own->loop.now() + timeout, [this, done] {
+    thread->loop.post([this, own = thread.get(), times, done] {
+      const auto ended = [this, done] {
         if (--draining_ == 0) done();
-      });
+      };
+      own->server->drain(own->loop.now() + times.limit, ended, times.idle);
     });
   }
 }

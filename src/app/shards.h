@@ -12,6 +12,7 @@
 #include "core/prefix/response_homes.h"
 #include "data/server/server.h"
 #include "data/shard/shard.h"
+#include "io/descriptor.h"
 #include "io/event_loop.h"
 #include "io/tls/server.h"
 #include "port/wakeup.h"
@@ -34,12 +35,20 @@ class Shards {
   Shards(std::size_t count, const Shared& shared);
   ~Shards();  // after drain(), or when start() was never called
 
-  // Binds all shards to one address; answers it with its real port.
-  Result<std::string> listen(const config::HostPort& address);
-  void start();
+  // Binds all shards to one address; answers it with its real port. `taken` are sockets of another
+  // process that listens there: each has a shard that accepts on it, and shards that are left bind
+  // their own.
+  Result<std::string> listen(const config::HostPort& address, std::vector<io::Descriptor> taken);
+  std::vector<int> sockets() const { return sockets_; }  // that listen; borrowed, until drain()
+  void start();                                          // the threads; nobody is accepted yet
+  void accept();                                         // with the views that were set before
   void set_view(const MeshViewPtr& view);
   // `done` is called on the last shard's thread when no connection is left.
-  void drain(Duration timeout, std::function<void()> done);
+  struct DrainTimes {
+    Duration limit;
+    Duration idle{0};  // for connections without a request
+  };
+  void drain(DrainTimes times, std::function<void()> done);
 
   std::size_t count() const { return threads_.size(); }
 
@@ -70,9 +79,10 @@ class Shards {
     io::EventLoop loop;
     std::unique_ptr<data::Shard> shard;
     std::unique_ptr<data::Server> server;
-    std::unique_ptr<port::Listener> listener;
+    std::vector<std::unique_ptr<port::Listener>> listeners;  // until accept()
     std::thread thread;
   };
+  void add_listener(std::size_t shard, io::Descriptor socket);
   std::unique_ptr<port::Listener> with_tls(std::size_t shard,
                                            std::unique_ptr<port::Listener> plain);
 
@@ -80,6 +90,7 @@ class Shards {
   std::atomic<std::size_t> connections_open_{0};
   prefix::ResponseHomes homes_;
   std::vector<std::unique_ptr<Thread>> threads_;
+  std::vector<int> sockets_;
   std::atomic<std::size_t> draining_{0};
 };
 

@@ -40,6 +40,8 @@ struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   std::uint32_t shards = 0;
   std::string data_dir;
   std::string ready_file;
+  std::string handover;
+  Duration handover_wait = 10s;
   Duration drain_timeout = 30s;
   // log
   LogLevel log_level = LogLevel::kInfo;
@@ -121,6 +123,8 @@ enum class SettingId : std::uint8_t {
   kShards,
   kDataDir,
   kReadyFile,
+  kHandover,
+  kHandoverWait,
   kDrainTimeout,
   kLogLevel,
   kLogFormat,
@@ -173,6 +177,6 @@ enum class SettingId : std::uint8_t {
   kEjectedShareMax,
   kAdmin,
 };
-constexpr std::size_t kSettings = 68;
+constexpr std::size_t kSettings = 70;
 
 }  // namespace infermesh::config

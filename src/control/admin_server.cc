@@ -141,7 +141,7 @@ port::Task<void> AdminServer::converse(port::StreamPtr stream) {
       const AdminHandler* handler = find_handler(*incoming.request, reply);
       if (handler != nullptr) reply = co_await (*handler)(std::move(*incoming.request));
     }
-    const After after = stopping_ ? After::kClose : incoming.after;
+    const After after = leaving_ || stopping_ ? After::kClose : incoming.after;
     if (!co_await exchange.write(reply, method, after)) co_return;
     if (after == After::kClose) {
       if (incoming.error) co_await exchange.discard_rest();

@@ -66,6 +66,8 @@ class AdminServer {
 
   // Accepts until the listener is closed.
   port::Task<void> serve(port::Listener& listener);
+  // From now on each answer is the last of its connection.
+  void leave() { leaving_ = true; }
   // Idle connections are closed at once, busy ones after their answer.
   void stop();
   std::size_t connections() const { return open_.size(); }
@@ -81,7 +83,7 @@ class AdminServer {
   std::vector<AdminRoute> routes_;
   AdminLimits limits_;
   std::set<Connection*> open_;
-  bool stopping_ = false;
+  bool leaving_ = false, stopping_ = false;
 };
 
 }  // namespace infermesh::control
