@@ -13,7 +13,6 @@
 #include "app/version.h"
 #include "config/objects.h"
 #include "core/model/engine_url.h"
-#include "io/listening.h"
 #include "io/tls/dialer.h"
 
 namespace infermesh::app {
@@ -153,6 +152,7 @@ Result<void> Mesh::start() {
 
 // Takes requests from now on, and says so.
 Result<void> Mesh::serve() {
+  IM_TRY(shards_->bind_rest());
   if (!settings_.ready_file.empty()) {
     const boost::json::object ready{{"listen", process_.inference_listeners.front()},
                                     {"admin", process_.admin_listeners.front()},
@@ -208,30 +208,6 @@ void Mesh::reload() {
   log_.info(loop_.wall_now(), "SIGHUP: reading objects and certificates again");
   if (tls_) tls_->reload();
   if (objects_) objects_->look();
-}
-
-Result<void> Mesh::open_listeners() {
-  std::vector<io::Descriptor> taken;
-  if (takeover_) taken = std::move(takeover_->inference);
-  auto inference = shards_->listen(settings_.listen, std::move(taken));
-  if (!inference) return std::unexpected(inference.error());
-  process_.inference_listeners = {*inference};
-  const auto& [host, port] = settings_.admin_listen;
-  io::Descriptor admin;
-  if (takeover_) {
-    admin = std::move(takeover_->admin);
-    const auto found = io::port_of_listening(admin, host, port);
-    if (!found) return std::unexpected(found.error());
-  } else {
-    auto opened = io::open_listening(host, port, io::Sharing::kAlone);
-    if (!opened) return std::unexpected(opened.error());
-    admin = std::move(*opened);
-  }
-  admin_socket_ = admin.get();
-  admin_listener_ = io::listener_of(loop_, std::move(admin));
-  process_.admin_listeners = {admin_listener_->address()};
-  admin_ = std::make_unique<control::AdminServer>(loop_, admin_routes());
-  return {};
 }
 
 Result<void> Mesh::add_command_line_engines() {

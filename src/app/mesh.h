@@ -42,7 +42,6 @@ class Mesh final : public signal::MeshSink {
   Result<void> load_tls();
   void tell_of_tls(const Result<void>& reloaded);
   void reload();
-  Result<void> open_listeners();
   Result<void> add_command_line_engines();
   void watch_objects();
   void discover();
@@ -60,6 +59,7 @@ class Mesh final : public signal::MeshSink {
 
   // mesh_handover.cc
   Result<void> take_sockets();
+  Result<void> open_listeners();
   port::Task<void> take_over();
   port::Task<void> await_models();
   void give_up(const std::string& why);

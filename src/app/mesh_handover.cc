@@ -6,6 +6,7 @@
 
 #include "app/mesh.h"
 #include "app/version.h"
+#include "io/listening.h"
 
 namespace infermesh::app {
 
@@ -27,6 +28,31 @@ Result<void> Mesh::take_sockets() {
   if (!takeover_) return {};
   log_.info(loop_.wall_now(), "taking over",
             {{"process", takeover_->offer.pid}, {"version", takeover_->offer.version}});
+  return {};
+}
+
+// Those of the earlier process, or new ones.
+Result<void> Mesh::open_listeners() {
+  std::vector<io::Descriptor> taken;
+  if (takeover_) taken = std::move(takeover_->inference);
+  auto inference = shards_->listen(settings_.listen, std::move(taken));
+  if (!inference) return std::unexpected(inference.error());
+  process_.inference_listeners = {*inference};
+  const auto& [host, port] = settings_.admin_listen;
+  io::Descriptor admin;
+  if (takeover_) {
+    admin = std::move(takeover_->admin);
+    const auto found = io::address_of_listening(admin, host, port);
+    if (!found) return std::unexpected(found.error());
+  } else {
+    auto opened = io::open_listening(host, port, io::Sharing::kAlone);
+    if (!opened) return std::unexpected(opened.error());
+    admin = std::move(*opened);
+  }
+  admin_socket_ = admin.get();
+  admin_listener_ = io::listener_of(loop_, std::move(admin));
+  process_.admin_listeners = {admin_listener_->address()};
+  admin_ = std::make_unique<control::AdminServer>(loop_, admin_routes());
   return {};
 }
 

@@ -64,7 +64,6 @@ Shards::~Shards() {
     thread->loop.stop();
     if (thread->thread.joinable()) thread->thread.join();
     thread->loop.end_tasks();
-    thread->listeners.clear();
     thread->server.reset();
     thread->shard.reset();  // before its loop, whose sockets it holds
   }
@@ -72,33 +71,43 @@ Shards::~Shards() {
 
 Result<std::string> Shards::listen(const config::HostPort& address,
                                    std::vector<io::Descriptor> taken) {
-  std::uint16_t port = address.port;
-  for (const io::Descriptor& socket : taken) {
-    const auto found = io::port_of_listening(socket, address.host, port);
-    if (!found) return std::unexpected(found.error());
-    port = *found;
-  }
-  if (taken.empty()) {
-    // First alone, so that an address that another process serves is seen as taken; then all shards
-    // share it.
-    auto alone = io::open_listening(address.host, port, io::Sharing::kAlone);
+  const bool first = taken.empty();
+  if (first) {
+    // Alone, so that an address that another process serves is seen as taken; then all shards share
+    // it.
+    auto alone = io::open_listening(address.host, address.port, io::Sharing::kAlone);
     if (!alone) return std::unexpected(alone.error());
-    port = io::port_of_listening(*alone, address.host, port).value();
+    taken.push_back(std::move(*alone));
   }
-  std::size_t i = 0;
-  for (io::Descriptor& socket : taken) add_listener(i++ % threads_.size(), std::move(socket));
-  for (; i < threads_.size(); ++i) {
-    auto socket = io::open_listening(address.host, port, io::Sharing::kShared);
-    if (!socket) return std::unexpected(socket.error());
-    add_listener(i, std::move(*socket));
+  address_ = address;
+  std::string text;
+  for (const io::Descriptor& socket : taken) {
+    auto found = io::address_of_listening(socket, address_.host, address_.port);
+    if (!found) return found;
+    text = std::move(*found);
+    address_.port = io::parse_host_port(text)->port;
   }
-  return threads_.front()->listeners.front()->address();
+  if (first) taken.clear();
+  std::size_t next = 0;
+  for (io::Descriptor& socket : taken) add_socket(next++ % threads_.size(), std::move(socket));
+  if (!first) return text;
+  if (const auto bound = bind_rest(); !bound) return std::unexpected(bound.error());
+  return text;
 }
 
-void Shards::add_listener(std::size_t shard, io::Descriptor socket) {
+Result<void> Shards::bind_rest() {
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    if (!threads_[i]->sockets.empty()) continue;
+    auto socket = io::open_listening(address_.host, address_.port, io::Sharing::kShared);
+    if (!socket) return std::unexpected(socket.error());
+    add_socket(i, std::move(*socket));
+  }
+  return {};
+}
+
+void Shards::add_socket(std::size_t shard, io::Descriptor socket) {
   sockets_.push_back(socket.get());
-  auto plain = io::listener_of(threads_[shard]->loop, std::move(socket));
-  threads_[shard]->listeners.push_back(with_tls(shard, std::move(plain)));
+  threads_[shard]->sockets.push_back(std::move(socket));
 }
 
 std::unique_ptr<port::Listener> Shards::with_tls(std::size_t shard,
@@ -119,12 +128,13 @@ void Shards::start() {
 }
 
 void Shards::accept() {
-  for (auto& thread : threads_) {
-    thread->loop.post([own = thread.get()] {
-      for (auto& listener : own->listeners) {
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    threads_[i]->loop.post([this, i, own = threads_[i].get()] {
+      for (io::Descriptor& socket : own->sockets) {
+        auto listener = with_tls(i, io::listener_of(own->loop, std::move(socket)));
         own->loop.spawn(own->server->serve(std::move(listener)));
       }
-      own->listeners.clear();
+      own->sockets.clear();
     });
   }
 }

@@ -36,9 +36,10 @@ class Shards {
   ~Shards();  // after drain(), or when start() was never called
 
   // Binds all shards to one address; answers it with its real port. `taken` are sockets of another
-  // process that listens there: each has a shard that accepts on it, and shards that are left bind
-  // their own.
+  // process that listens there: each gets a shard that accepts on it. Shards that are left wait for
+  // bind_rest(): what the kernel sends to their sockets nobody takes before accept().
   Result<std::string> listen(const config::HostPort& address, std::vector<io::Descriptor> taken);
+  Result<void> bind_rest();
   std::vector<int> sockets() const { return sockets_; }  // that listen; borrowed, until drain()
   void start();                                          // the threads; nobody is accepted yet
   void accept();                                         // with the views that were set before
@@ -79,10 +80,10 @@ class Shards {
     io::EventLoop loop;
     std::unique_ptr<data::Shard> shard;
     std::unique_ptr<data::Server> server;
-    std::vector<std::unique_ptr<port::Listener>> listeners;  // until accept()
+    std::vector<io::Descriptor> sockets;  // until accept()
     std::thread thread;
   };
-  void add_listener(std::size_t shard, io::Descriptor socket);
+  void add_socket(std::size_t shard, io::Descriptor socket);
   std::unique_ptr<port::Listener> with_tls(std::size_t shard,
                                            std::unique_ptr<port::Listener> plain);
 
@@ -90,6 +91,7 @@ class Shards {
   std::atomic<std::size_t> connections_open_{0};
   prefix::ResponseHomes homes_;
   std::vector<std::unique_ptr<Thread>> threads_;
+  config::HostPort address_;  // with its real port
   std::vector<int> sockets_;
   std::atomic<std::size_t> draining_{0};
 };

@@ -108,15 +108,15 @@ Result<Descriptor> open_listening(const std::string& host, std::uint16_t port, S
                                                    wanted->text(), lower(error_text(-fd))));
 }
 
-Result<std::uint16_t> port_of_listening(const Descriptor& socket, const std::string& host,
-                                        std::uint16_t port) {
+Result<std::string> address_of_listening(const Descriptor& socket, const std::string& host,
+                                         std::uint16_t port) {
   if (!is_listening(socket.get())) {
     return fail(ErrorCode::kInvalidConfig, "what was given is not a listening socket");
   }
   const SocketAddress bound = address_of(socket.get());
   const auto wanted = address_of(host, port == 0 ? bound.port() : port);
   if (!wanted) return std::unexpected(wanted.error());
-  if (wanted->text() == bound.text()) return bound.port();
+  if (wanted->text() == bound.text()) return bound.text();
   return fail(ErrorCode::kInvalidConfig,
               fmt::format("it listens on {}, not on {}", bound.text(), wanted->text()));
 }

@@ -57,10 +57,11 @@ TEST_F(MessageSocketTest, CarriesTextsAndListeningSockets) {
     EXPECT_TRUE(got) << got.error().detail;
     EXPECT_EQ(got->text, "here");
     EXPECT_EQ(got->descriptors.size(), 1u);
-    const auto port = port_of_listening(got->descriptors[0], "localhost", 0);
-    EXPECT_TRUE(port) << port.error().detail;
+    const auto address = address_of_listening(got->descriptors[0], "localhost", 0);
+    EXPECT_TRUE(address) << address.error().detail;
+    const std::uint16_t port = parse_host_port(*address)->port;
     // What came before it was given waits in its queue.
-    auto client = co_await loop.connect("127.0.0.1", *port, loop.now() + 5s);
+    auto client = co_await loop.connect("127.0.0.1", port, loop.now() + 5s);
     given->reset();
     auto taken = listener_of(loop, std::move(got->descriptors[0]));
     EXPECT_TRUE(co_await taken->accept());
@@ -83,11 +84,11 @@ TEST_F(MessageSocketTest, WaitsNoLongerThanItIsTold) {
 
 TEST_F(MessageSocketTest, ASocketThatIsNotTheOneWantedIsRefused) {
   auto given = open_listening("127.0.0.1", 0, Sharing::kAlone);
-  const auto other = port_of_listening(*given, "127.0.0.1", 1);
+  const auto other = address_of_listening(*given, "127.0.0.1", 1);
   ASSERT_FALSE(other);
   EXPECT_NE(other.error().detail.find("not on 127.0.0.1:1"), std::string::npos);
   const Descriptor plain(::socket(AF_INET, SOCK_STREAM, 0));
-  EXPECT_FALSE(port_of_listening(plain, "127.0.0.1", 0));
+  EXPECT_FALSE(address_of_listening(plain, "127.0.0.1", 0));
 }
 
 TEST_F(MessageSocketTest, NobodyIsThereWithoutAFileAndBehindAStaleOne) {

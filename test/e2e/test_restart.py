@@ -13,7 +13,6 @@ import h2.events
 import pytest
 from harness import fake_engine as fe
 from harness.http2 import Http2Client
-from harness.load import Load
 from harness.mesh import Mesh, engine
 from harness.process import Program
 from harness.routes import body_of
@@ -107,6 +106,14 @@ class Kept(Client):
                 self.stopped.wait(0.003 * (self.count % 4))  # so that some are between requests
 
 
+class Fresh(Client):
+    """A connection for each request."""
+
+    def converse(self) -> None:
+        answer = call(self.address, "POST", PATH, self.body(), within=2 * SLOW)
+        self.took(answer.status, answer.whole, answer.body)
+
+
 class Streams(Client):
     """Keeps an HTTP/2 connection until it is told to go."""
 
@@ -140,6 +147,22 @@ class Watcher(Client):
         self.count += 1
 
 
+def answered(clients: list[Client]) -> None:
+    """Until each has been answered some more."""
+    before = [client.count for client in clients]
+    for client, count in zip(clients, before):
+        eventually(lambda: client.count > count + 20 or client.failures, "all are answered")
+
+
+def no_failure(clients: list[Client]) -> None:
+    for client in clients:
+        client.stopped.set()
+    for client in clients:
+        client.thread.join(10 * SLOW)
+    failed = [failure for client in clients for failure in client.failures]
+    assert not failed, failed
+
+
 # ---- nothing is lost
 def test_restarts_under_load_lose_no_request(start, fake, sim_engine, programs, tmp_path):
     held = fake("held")
@@ -150,13 +173,11 @@ def test_restarts_under_load_lose_no_request(start, fake, sim_engine, programs, 
         shards=2,
     )
     clients = [Kept(mesh.address, "sim") for _ in range(4)]
+    clients += [Fresh(mesh.address, "sim") for _ in range(3)]
     clients += [Streams(mesh.address, "sim"), Watcher(mesh.admin, "sim")]
-    load = Load(mesh, "sim", clients=3, tokens=12)
     program = mesh.program
     for shards in (1, 3, 2):
-        for client in clients:
-            eventually(lambda: client.count > 20 or client.failures, "every client is answered")
-            client.count = 0
+        answered(clients)
         gate = threading.Event()
         held.default = fe.held(gate, fe.stream(*fe.chat_pieces("held")))
         heard = len(held.heard)
@@ -164,22 +185,15 @@ def test_restarts_under_load_lose_no_request(start, fake, sim_engine, programs, 
             begun.request("POST", PATH, STREAM.replace(b'"m"', b'"held"'))
             held.wait_whole(heard + 1)
             successor = Successor(mesh, programs, shards=shards).serving()
-            load.wait_more(10)
+            answered(clients)
             assert program.running(), "it has a stream to finish"
             gate.set()
             answer = begun.answer()
             assert answer.whole and answer.events()[-1].data == "[DONE]"
         assert program.wait(within=20 * SLOW) == 0
         program = successor.program
-    for client in clients:
-        eventually(lambda: client.count > 20 or client.failures, "every client is answered")
-    for client in clients:
-        client.stopped.set()
-    for client in clients:
-        client.thread.join(10 * SLOW)
-    failed = [failure for client in clients for failure in client.failures]
-    failed += [str(fate) for fate in load.stop() if not fate.ok]
-    assert not failed, failed
+    answered(clients)
+    no_failure(clients)
 
 
 def test_what_has_begun_is_finished_by_the_old_process(handed, programs):
@@ -189,6 +203,7 @@ def test_what_has_begun_is_finished_by_the_old_process(handed, programs):
         assert idle.answer().header("connection") is None
         head = {"content-length": str(len(CHAT))}
         upload.send(b"".join(fe_request(head)) + CHAT[:10])
+        eventually(lambda: waiting(mesh.address) == 0, "the old process has accepted them")
         Successor(mesh, programs).serving()
         eventually(lambda: "another process has taken over" in mesh.log(), "the old one drains")
         mesh.program.signal(signal.SIGTERM)  # it is stopping already
@@ -256,24 +271,23 @@ def test_an_old_process_that_ends_meanwhile_is_replaced_all_the_same(handed, pro
 
 
 # ---- whoever fails changes nothing
-def test_a_successor_that_is_killed_before_it_serves_changes_nothing(handed, programs):
-    mesh, one = handed()
-    client = Kept(mesh.address, "m")
-    dead = fe.FakeEngine(("other",))
-    dead.close()
-    first = Successor(mesh, programs, engine=dead.url, objects="", handover_wait="30s")
-    first.says("taking over")
+def test_a_successor_that_is_killed_before_it_serves_changes_nothing(handed, programs, fake):
+    mesh, _ = handed()
+    clients = [Kept(mesh.address, "m"), Fresh(mesh.address, "m"), Fresh(mesh.address, "m")]
+    other = fake("other")
+    changes = {"engine": other.url, "objects": "", "handover_wait": "30s", "shards": 9}
+    first = Successor(mesh, programs, **changes)
+    first.says("is ready")
+    answered(clients)
     busy = Successor(mesh, programs).fails()
     assert f"process {first.program.pid} is taking over already" in busy
     first.program.kill()
     eventually(lambda: "it has ended the conversation" in mesh.log(), "the old process sees it")
-    client.count = 0
-    eventually(lambda: client.count > 20 or client.failures, "the old process goes on")
-    Successor(mesh, programs).serving()
+    answered(clients)
+    Successor(mesh, programs, shards=9).serving()
     assert mesh.program.wait(within=10 * SLOW) == 0
-    client.stopped.set()
-    client.thread.join(10 * SLOW)
-    assert not client.failures, client.failures
+    answered(clients)
+    no_failure(clients)
 
 
 def test_a_successor_that_is_stopped_before_it_serves_changes_nothing(handed, programs, fake):
