@@ -153,9 +153,10 @@ def test_a_silent_session_is_ended(start, live):
     server = live("voice")
     mesh = start.up(server.url, realtime_idle_timeout="300ms")
     with session(mesh, ping_interval=None) as socket:
-        with pytest.raises(ConnectionClosed):
+        with pytest.raises(ConnectionClosed) as ended:
             socket.recv(DEADLINE)
-    eventually(lambda: server.closed, "the engine sees it end")
+        assert ended.value.rcvd.code == 1001
+    eventually(lambda: server.closed == [1001], "the engine is told, too")
 
 
 def test_a_drain_lets_a_session_go_on_and_then_cuts_it(start, live):
@@ -165,9 +166,11 @@ def test_a_drain_lets_a_session_go_on_and_then_cuts_it(start, live):
         mesh.program.process.terminate()
         socket.send("still here")
         assert socket.recv(DEADLINE) == "still here"
-        with pytest.raises(ConnectionClosed):
+        with pytest.raises(ConnectionClosed) as ended:
             socket.recv(DEADLINE)
+        assert ended.value.rcvd.code == 1001 and "stops" in ended.value.rcvd.reason
     assert mesh.program.wait() == 0
+    eventually(lambda: server.closed == [1001], "the engine is told, too")
 
 
 def test_an_engine_that_dies_ends_the_session(start, live):

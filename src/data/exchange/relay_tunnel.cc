@@ -1,5 +1,7 @@
 // A live session (WebSocket): bytes pass both ways until one side ends. What the slower side has
-// not taken is kept up to one read's worth, then nothing more is read from the other.
+// not taken is kept up to one read's worth, then nothing more is read from the other. A session
+// that the router ends itself is closed with 1001 (going away) on both sides, where no frame is
+// half sent.
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -36,7 +38,10 @@ class Tunnel {
       x_.parts.waiter.phase_deadline = moved_at + x_.parts.shard.settings.realtime_idle_timeout;
       const auto woken = co_await x_.wait();
       if (!woken && woken.error().kind == Stop::Kind::kClientGone) co_return end();
-      if (!woken) co_return std::unexpected(woken.error());
+      if (!woken) {
+        if (woken.error().kind == Stop::Kind::kStopped) say_goodbye("the router stops");
+        co_return std::unexpected(woken.error());
+      }
       if (*woken == Wake::kPhaseDeadline) co_return idle();
     }
   }
@@ -60,6 +65,7 @@ class Tunnel {
     x_.stamp_decision_headers();
     const std::string_view early = attempt_.after_head();
     if (early.empty()) return reply.send_head();
+    to_client_.pass(early);
     reply.body(early);
   }
 
@@ -89,6 +95,7 @@ class Tunnel {
 
   void send(OutBuffer& out, std::string_view bytes) {
     out.write(bytes);
+    to_engine_.pass(bytes);
     x_.passed_in += bytes.size();
   }
 
@@ -100,7 +107,9 @@ class Tunnel {
     if (got.status == port::IoStatus::kWouldBlock) return false;
     attempt_.note_heard();
     if (got.status == port::IoStatus::kOk) {
-      x_.parts.reply.body(std::string_view(scratch.data(), got.bytes));
+      const std::string_view said(scratch.data(), got.bytes);
+      to_client_.pass(said);
+      x_.parts.reply.body(said);
     } else {
       engine_ = got.status == port::IoStatus::kEnd ? Side::kEnded : Side::kReset;
     }
@@ -124,9 +133,20 @@ class Tunnel {
     return Failure{};
   }
 
+  void say_goodbye(std::string_view why) {
+    OutBuffer& out = attempt_.engine_out();
+    if (!out.blocked() && !to_engine_.amid()) {
+      const auto key = static_cast<std::uint32_t>(x_.parts.shard.rng.next());
+      out.write(http::websocket_close(http::kGoingAway, why, key));
+    }
+    if (!client_.out.blocked() && !to_client_.amid())
+      x_.parts.reply.body(http::websocket_close(http::kGoingAway, why));
+  }
+
   Step<Failure> idle() {
     attempt_.end_ok();
     const Duration limit = x_.parts.shard.settings.realtime_idle_timeout;
+    say_goodbye(fmt::format("nothing was said for {}", human_duration(limit)));
     return stop({ErrorCode::kSessionIdle,
                  fmt::format("Neither side said anything for {}.", human_duration(limit)),
                  {}});
@@ -135,6 +155,7 @@ class Tunnel {
   Attempt& attempt_;
   Exchange& x_;
   ClientSide& client_;
+  http::WebSocketFrames to_engine_, to_client_;
   Side client_side_ = Side::kOpen;
   Side engine_ = Side::kOpen;
 };

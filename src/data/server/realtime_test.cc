@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "data/server/testing_mesh.h"
+#include "wire/http/websocket.h"
 
 namespace infermesh::data {
 namespace {
@@ -180,6 +181,34 @@ TEST(Realtime, ADrainLetsItGoOnAndCutsItAtItsEnd) {
   EXPECT_EQ(after_head(client), "hellox");
   mesh.world.run_for(7s);
   EXPECT_TRUE(client.closed());
+}
+
+TEST(Realtime, ASessionThatTheRouterEndsIsClosedOnBothSides) {
+  config::Settings settings;
+  settings.realtime_idle_timeout = 1min;
+  const std::string hello = "\x81\x05hello";
+  for (const bool amid : {false, true}) {
+    const std::string first = amid ? hello.substr(0, 4) : hello;
+    std::string heard;
+    TestMesh mesh(1, settings);
+    mesh.engine().plays([&](TestWire& wire) -> port::Task<void> {
+      co_await wire.write(kAccepted + first);
+      while (true) {
+        const std::string more = co_await wire.take_some();
+        if (more.empty()) co_return;
+        heard += more;
+      }
+    });
+    TestClient client = mesh.connect();
+    client.send(handshake());
+    mesh.world.run_for(61s);
+    EXPECT_TRUE(client.closed());
+    const std::string said = after_head(client);
+    const std::string close = http::websocket_close(1001, "nothing was said for 60 s");
+    EXPECT_EQ(said, amid ? first : first + close) << "never amid a frame";
+    ASSERT_EQ(heard.size(), close.size() + 4) << "a client masks what it sends";
+    EXPECT_EQ(heard.substr(0, 1), "\x88");
+  }
 }
 
 }  // namespace

@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::string_view kKeyProtocol = "openai-insecure-api-key.";
 constexpr std::size_t kKeyBytes = 24;  // base64 of 16 bytes
+constexpr std::size_t kControlPayloadMax = 125;
+constexpr char kFinalClose = static_cast<char>(0x88);
+constexpr unsigned kMaskBit = 0x80;
 
 bool is_base64(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
@@ -62,6 +65,48 @@ std::string public_protocols(std::string_view offered) {
     out.append(protocol);
   }
   return out;
+}
+
+void WebSocketFrames::pass(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (left_ > 0) {
+      const std::size_t some = std::min<std::uint64_t>(left_, bytes.size());
+      left_ -= some;
+      bytes.remove_prefix(some);
+      continue;
+    }
+    read_head(static_cast<unsigned char>(bytes[0]));
+    bytes.remove_prefix(1);
+  }
+}
+
+// Two bytes, then the rest of the length and the mask, as the second one says.
+void WebSocketFrames::read_head(unsigned char byte) {
+  ++head_bytes_;
+  if (head_bytes_ == 2) {
+    const unsigned char length = byte & 0x7f;
+    length_bytes_ = length == 127 ? 8 : length == 126 ? 2 : 0;
+    size_ = length_bytes_ > 0 ? 0 : length;
+    head_size_ = 2 + length_bytes_ + ((byte & 0x80) != 0 ? 4 : 0);
+  } else if (head_bytes_ > 2 && head_bytes_ <= 2 + length_bytes_) {
+    size_ = size_ << 8 | byte;
+  }
+  if (head_bytes_ < head_size_) return;
+  left_ = size_;
+  head_bytes_ = 0;
+  head_size_ = 2;
+}
+
+std::string websocket_close(std::uint16_t code, std::string_view reason,
+                            std::optional<std::uint32_t> key) {
+  std::string payload{static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
+  payload.append(reason.substr(0, kControlPayloadMax - payload.size()));
+  std::string frame{kFinalClose, static_cast<char>(payload.size() | (key ? kMaskBit : 0))};
+  if (!key) return frame.append(payload);
+  for (int i = 0; i < 4; ++i) frame += static_cast<char>(*key >> (24 - 8 * i));
+  for (std::size_t i = 0; i < payload.size(); ++i)
+    payload[i] = static_cast<char>(payload[i] ^ frame[2 + i % 4]);
+  return frame.append(payload);
 }
 
 }  // namespace infermesh::http

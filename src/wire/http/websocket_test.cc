@@ -51,5 +51,35 @@ TEST(WebSocket, KeysAmongTheProtocolsStayHere) {
   EXPECT_EQ(public_protocols(" a ,,b"), "a, b");
 }
 
+TEST(WebSocket, WhereFramesEndIsKnownAtEachByte) {
+  const std::string small("\x81\x02hi", 4), empty("\x89\0", 2), masked("\x81\x81kkkk!", 7);
+  const std::string medium = std::string("\x82\x7e\x01\0", 4) + std::string(256, 'x');
+  const std::string large =
+      std::string("\x82\xff\0\0\0\0\0\1\0\0kkkk", 14) + std::string(65536, 'x');
+  for (const std::string& frame : {small, empty, masked, medium, large}) {
+    WebSocketFrames whole, bytes;
+    for (int twice = 0; twice < 2; ++twice) {
+      for (std::size_t i = 0; i < frame.size(); ++i) {
+        bytes.pass(std::string_view(frame).substr(i, 1));
+        EXPECT_EQ(bytes.amid(), i + 1 < frame.size()) << frame.size() << " " << i;
+      }
+      whole.pass(frame);
+      EXPECT_FALSE(whole.amid()) << frame.size();
+    }
+  }
+}
+
+TEST(WebSocket, ACloseFrameIsMaskedWhereAClientSendsIt) {
+  EXPECT_EQ(websocket_close(1001, "bye"), std::string("\x88\x05\x03\xe9"
+                                                      "bye"));
+  const std::string sent = websocket_close(1001, "bye", 0x01020304);
+  ASSERT_EQ(sent.substr(0, 6), std::string("\x88\x85\1\2\3\4"));
+  std::string payload = sent.substr(6);
+  for (std::size_t i = 0; i < payload.size(); ++i) payload[i] ^= sent[2 + i % 4];
+  EXPECT_EQ(payload, std::string("\x03\xe9"
+                                 "bye"));
+  EXPECT_EQ(websocket_close(1001, std::string(500, 'x')).size(), 127u);
+}
+
 }  // namespace
 }  // namespace infermesh::http
