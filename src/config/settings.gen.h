@@ -70,6 +70,7 @@ struct Settings {  // NOLINT(clang-analyzer-optin.performance.Padding)
   std::uint32_t prefix_block_bytes = 256;
   std::uint32_t decisions_kept = 4096;
   bool decision_headers = true;
+  bool model_control = false;
   // limits
   std::uint64_t head_bytes_max = 64ULL << 10;
   std::uint64_t body_bytes_max = 64ULL << 20;
@@ -149,6 +150,7 @@ enum class SettingId : std::uint8_t {
   kPrefixBlockBytes,
   kDecisionsKept,
   kDecisionHeaders,
+  kModelControl,
   kHeadBytesMax,
   kBodyBytesMax,
   kUploadBytesMax,
@@ -177,6 +179,6 @@ enum class SettingId : std::uint8_t {
   kEjectedShareMax,
   kAdmin,
 };
-constexpr std::size_t kSettings = 70;
+constexpr std::size_t kSettings = 71;
 
 }  // namespace infermesh::config

@@ -81,6 +81,14 @@ def test_what_fails_says_so(client, server):
         assert "expected 1 inputs but got 0" in failed.value.message()
 
 
+def test_a_version_is_the_engines_to_judge(client, server):
+    version = "1" if server.name == "triton" else "v1"
+    answer = client.infer("tiny", [numbers(1)], model_version=version)
+    assert answer.get_response().model_version == version
+    with pytest.raises(InferenceServerException):
+        client.infer("tiny", [numbers(1)], model_version="9")
+
+
 def answers_of(client, *requests: str, model: str = "words") -> list[str]:
     """What a decoupled model says to each request on one stream, in order."""
     said: queue.Queue = queue.Queue()

@@ -5,6 +5,7 @@ import pytest
 import tritonclient.http as triton_http
 from harness import kserve
 from harness.mesh import engine, model, pool
+from harness.wait import eventually
 from harness.wire import call
 from tritonclient.utils import InferenceServerException
 
@@ -150,3 +151,27 @@ def test_one_pool_of_both_kinds_loses_nothing_when_one_dies(start, triton, tmp_p
 def test_llm_routes_are_not_asked_of_a_tensor_server(mesh):
     refused = mesh.chat(model="tiny")
     assert refused.status == 400 and refused.json()["error"]["code"] == "api_not_served"
+
+
+@pytest.mark.parametrize("kind", ["triton", "mlserver"])
+def test_models_are_unloaded_and_loaded_where_the_operator_allows_it(start, kserve_server, kind):
+    server = kserve_server(kind)
+    mesh = start.up(server.url, model_control="on")
+    control = "/v2/repository/models/tiny"
+    try:
+        assert mesh.post(f"{control}/unload", b"").status == 200
+        eventually(lambda: mesh.get("/v2/models/tiny").status != 200, "it is gone")
+    finally:
+        loaded = mesh.post(f"{control}/load", b"")
+    assert loaded.status == 200, loaded.body
+    eventually(lambda: mesh.get("/v2/models/tiny/ready").status == 200, "it is back")
+    assert mesh.post("/v2/repository/models/none/load", b"").status >= 400
+
+
+def test_a_version_is_the_engines_to_judge(mesh):
+    body = {"inputs": json_request(1)["inputs"]}
+    for version, status in (("1", 200), ("9", 404)):
+        there = mesh.post(f"/v2/models/tiny/versions/{version}/infer", body, headers=JSON)
+        assert there.status == status, there.body
+    assert mesh.get("/v2/models/tiny/versions/1").json()["versions"] == ["1"]
+    assert mesh.get("/v2/models/tiny/versions/1/config").json()["name"] == "tiny"

@@ -9,7 +9,7 @@ constexpr std::array<std::string_view, kApis> kApiNames{
     "count_tokens", "stored_response", "ollama_chat",  "ollama_generate", "ollama_embed",
     "ollama_show",  "transcriptions",  "translations", "speech",          "images",
     "image_edits",  "realtime",        "infer",        "generate",        "model_info",
-    "grpc"};
+    "predict",      "predictions",     "grpc"};
 
 // What a server of unknown make may speak, and what the LLM engines do.
 constexpr ApiSet kOpenaiFamily{Api::kChat,       Api::kCompletions, Api::kEmbeddings,
@@ -42,12 +42,12 @@ constexpr std::array<RuntimeRow, kRuntimes> kRuntimeRows{{
     {"triton", kKserve},
     {"mlserver", kKserve},
     {"infinity", {Api::kEmbeddings, Api::kRerank, Api::kClassify}},
-    {"tensorflow_serving", {}},
-    {"torchserve", {}},
+    {"tensorflow_serving", {Api::kPredict}},
+    {"torchserve", {Api::kPredictions}},
     {"openvino",
      {Api::kChat, Api::kCompletions, Api::kEmbeddings, Api::kResponses, Api::kRerank,
       Api::kTranscriptions, Api::kTranslations, Api::kSpeech, Api::kImages, Api::kImageEdits,
-      Api::kInfer, Api::kModelInfo},
+      Api::kInfer, Api::kModelInfo, Api::kPredict},
      "/v3"},
     {"described", kOpenaiFamily | kMedia},
 }};

@@ -11,8 +11,7 @@
 
 namespace infermesh {
 
-// One route family. The path table is data/route_table; what is read of the body is
-// wire/openai/facts.
+// One route family (data/server/route_table; wire/openai/facts).
 enum class Api : std::uint8_t {
   kChat,            // /v1/chat/completions
   kCompletions,     // /v1/completions
@@ -39,9 +38,11 @@ enum class Api : std::uint8_t {
   kInfer,           // /v2/models/M/infer (KServe)
   kGenerate,        // /v2/models/M/generate, generate_stream (KServe)
   kModelInfo,       // GET /v2/models/M, ready, config, stats (KServe)
+  kPredict,         // /v1/models/M:predict, :classify, :regress (TensorFlow Serving)
+  kPredictions,     // /predictions/M, /explanations/M (TorchServe)
   kGrpc,            // inference.GRPCInferenceService (KServe v2), of engines with a gRPC address
 };
-constexpr std::size_t kApis = 26;
+constexpr std::size_t kApis = 28;
 
 std::string_view to_string(Api api);  // "chat", "completions", ... also the metric label
 std::optional<Api> parse_api(std::string_view name);

@@ -9,6 +9,8 @@ BodyForm body_form(Api api) {
     case Api::kImageEdits:
       return BodyForm::kForm;
     case Api::kInfer:
+    case Api::kPredict:
+    case Api::kPredictions:
       return BodyForm::kTensor;
     case Api::kRealtime:
     case Api::kModelInfo:
@@ -18,8 +20,17 @@ BodyForm body_form(Api api) {
   }
 }
 
-bool is_kserve(Api api) {
-  return api == Api::kInfer || api == Api::kGenerate || api == Api::kModelInfo;
+bool is_tensor(Api api) {
+  switch (api) {
+    case Api::kInfer:
+    case Api::kGenerate:
+    case Api::kModelInfo:
+    case Api::kPredict:
+    case Api::kPredictions:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool is_media(Api api) {
@@ -37,7 +48,7 @@ bool is_media(Api api) {
 }
 
 bool has_prompt(Api api) {
-  return !is_media(api) && api != Api::kInfer && api != Api::kModelInfo;
+  return !is_media(api) && (!is_tensor(api) || api == Api::kGenerate);
 }
 
 }  // namespace infermesh

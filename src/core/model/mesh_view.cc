@@ -32,6 +32,11 @@ const Model* MeshView::find_model(std::string_view name) const {
   return find_exactly(*this, std::string(name).append(kLatest));
 }
 
+bool MeshView::is_short_name(const Model& model) const {
+  const Model* whole = find_exactly(*this, std::string(model.name).append(kLatest));
+  return whole != nullptr && whole->name != model.name && whole->endpoints == model.endpoints;
+}
+
 const Ejection* MeshView::find_ejection(EndpointId endpoint_id, ModelId model) const {
   if (ejections.empty()) return nullptr;
   const auto key = std::pair(endpoint_id, model);

@@ -108,6 +108,8 @@ struct MeshView {
   // By name or alias. A name of Ollama's form may leave its tag `:latest` out, or have it where the
   // model's name has none.
   const Model* find_model(std::string_view name) const;
+  // The same engines serve it as NAME:latest, which is the name that lists show.
+  bool is_short_name(const Model& model) const;
   const Ejection* find_ejection(EndpointId endpoint, ModelId model) const;
 };
 

@@ -45,7 +45,7 @@ Attempt::~Attempt() {
 }
 
 std::optional<std::string_view> Attempt::name_to_restore() const {
-  if (is_kserve(exchange_.facts.api)) return std::nullopt;  // tensors are not read
+  if (is_tensor(exchange_.facts.api)) return std::nullopt;  // tensors are not read
   if (exchange_.model->served_name == exchange_.facts.model) return std::nullopt;
   if (exchange_.facts.api == Api::kStoredResponse) return std::nullopt;  // nobody named a model
   return exchange_.facts.model;
@@ -163,7 +163,7 @@ void Attempt::compose_head() {
   std::string own_path;
   head.path = path_at(endpoint_, exchange_.parts.path, own_path);
   std::string renamed;
-  if (is_kserve(exchange_.facts.api) && exchange_.model->served_name != exchange_.facts.model) {
+  if (is_tensor(exchange_.facts.api) && exchange_.model->served_name != exchange_.facts.model) {
     renamed = kserve::with_model(head.path, exchange_.model->served_name);
     head.path = renamed;
   }

@@ -29,7 +29,7 @@ port::Task<Step<std::optional<std::string>>> await_more(Attempt& attempt) {
 // Tensors tell nothing of tokens; sound and pictures are no JSON.
 bool reads(const Attempt& attempt) {
   const Api api = attempt.exchange().facts.api;
-  if (is_kserve(api)) return false;
+  if (is_tensor(api)) return false;
   const auto type = http::find(attempt.head().headers, "content-type").value_or("");
   return !is_media(api) || lower(type).starts_with("application/json");
 }
@@ -161,7 +161,7 @@ port::Task<Step<Failure>> relay_plain(Attempt& attempt) {
   if (x.in_stream) co_return no_stream(attempt);
   // TorchServe and small servers leave the type out; anything else that is named is not what was
   // asked for, unless it is sound, a picture or tensors.
-  const bool any = is_media(x.facts.api) || is_kserve(x.facts.api);
+  const bool any = is_media(x.facts.api) || is_tensor(x.facts.api);
   if (!any && !type.empty() && !type.starts_with("application/json")) {
     co_return attempt.fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
                                 fmt::format("answered with {} instead of JSON", type));

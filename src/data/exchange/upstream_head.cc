@@ -45,7 +45,9 @@ bool is_request_header_passed(const http::Header& header) {
 std::string make_upstream_head(const http::RequestHead& client, const UpstreamHead& head) {
   std::string out;
   out.reserve(kHeadBytesUsual);
-  http::append_request_line(out, client.method, head.path, head.query);
+  // Of a HEAD the engine is asked as by GET: its answer then says where it ends.
+  const std::string_view method = client.method == "HEAD" ? "GET" : client.method;
+  http::append_request_line(out, method, head.path, head.query);
   http::append_header(out, "host", head.authority);
   for (const http::Header& header : client.headers) {
     if (!is_request_header_passed(header)) continue;
@@ -70,7 +72,7 @@ std::string make_upstream_head(const http::RequestHead& client, const UpstreamHe
   if (!head.upgrade.empty()) {
     http::append_header(out, "connection", "Upgrade");
     http::append_header(out, "upgrade", head.upgrade);
-  } else if (client.method == "GET") {
+  } else if (method == "GET") {
     // It has no body, and says nothing of one.
   } else if (head.content_length) {
     http::append_content_length(out, *head.content_length);

@@ -151,7 +151,7 @@ port::Task<bool> Connection::serve_one() {
   client_.input.assign(head_text_, head_size_);
   const http::RequestHead& head = parser_.head();
 
-  Reply reply(client_, {head.version_minor, head.keep_alive});
+  Reply reply(client_, {head.version_minor, head.keep_alive, nullptr, payload_for(head)});
   if (shard_.draining) reply.close_after();
   const RequestStart start = start_request(shard_, &head);
   co_await serve_request({shard_, client_, waiter_, reply, start}, head);

@@ -107,7 +107,8 @@ port::Task<void> Http2Connection::answer(Arrived& arrived, ClientSide& client, W
     co_return;
   }
   Http2ReplyFrames frames(stream);
-  Reply reply(client, {1, true, &frames});
+  const auto payload = arrived.head ? payload_for(*arrived.head) : Reply::Payload::kSent;
+  Reply reply(client, {1, true, &frames, payload});
   const RequestStart start = start_request(shard_, arrived.head ? &*arrived.head : nullptr);
   const Serving serving{shard_, client, waiter, reply, start};
   if (arrived.head) {

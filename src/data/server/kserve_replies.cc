@@ -108,7 +108,11 @@ std::string_view reply_kserve(Shard& shard, Reply& reply, const RouteMatch& matc
       finish(reply, start, index(*shard.view, body));
       return {};
     default: {
-      const Error error{ErrorCode::kNotPassedOn, {}, {}};
+      Error error{ErrorCode::kNotPassedOn, {}, {}};
+      if (match.kserve == kserve::Call::kControl)
+        error.detail =
+            "Loading and unloading of models are not passed to engines; the setting model_control "
+            "lets them through.";
       return refuse(shard, reply, match, start, error);
     }
   }

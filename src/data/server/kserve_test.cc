@@ -245,7 +245,7 @@ TEST(Kserve, TheMeshAnswersAsOneServer) {
 
 TEST(Kserve, CallsThatActOnOneServerAreRefusedByName) {
   KserveMesh mesh;
-  for (const char* path : {"/v2/repository/models/m/load", "/v2/systemsharedmemory/status",
+  for (const char* path : {"/v2/repository/models/m/other", "/v2/systemsharedmemory/status",
                            "/v2/cudasharedmemory/region/r/register", "/v2/trace/setting",
                            "/v2/models/m/trace/setting", "/v2/logging", "/v2/models/stats"}) {
     const TestAnswer answer = mesh.ask(post(path, "{}"));
@@ -254,6 +254,76 @@ TEST(Kserve, CallsThatActOnOneServerAreRefusedByName) {
         << answer.body;
   }
   EXPECT_EQ(mesh.engine().asked(), 0u);
+}
+
+// An engine that says what it was asked.
+void tells(TestEngine& engine) {
+  engine.answers("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: a/b\r\n\r\nok");
+}
+
+TEST(KserveControl, IsRefusedUnlessTheOperatorLetsItThrough) {
+  KserveMesh mesh;
+  const TestAnswer answer = mesh.ask(post("/v2/repository/models/m/load", "{}"));
+  EXPECT_EQ(answer.status, 403);
+  EXPECT_TRUE(answer.has("model_control")) << answer.body;
+  EXPECT_EQ(mesh.engine().asked(), 0u);
+}
+
+TEST(KserveControl, GoesToTheOneEngineOrToTheNamedOne) {
+  config::Settings settings;
+  settings.model_control = true;
+  KserveMesh mesh(2, settings);
+  tells(mesh.engine(0));
+  tells(mesh.engine(1));
+  const TestAnswer unclear = mesh.ask(post("/v2/repository/models/m/load", ""));
+  EXPECT_EQ(unclear.status, 400);
+  EXPECT_TRUE(unclear.has("name it in the header x-infermesh-engine (e0, e1)")) << unclear.body;
+  const TestAnswer unknown =
+      mesh.ask(post("/v2/repository/models/m/load", "", "x-infermesh-engine: e9\r\n"));
+  EXPECT_EQ(unknown.status, 400);
+  EXPECT_TRUE(unknown.has("e0, e1")) << unknown.body;
+  mesh.endpoint(1).state =
+      EndpointState::kJoining;  // it serves nothing yet: that is what it is for
+  mesh.publish();
+  const std::string body = R"({"parameters":{"config":"{}"}})";
+  const TestAnswer named =
+      mesh.ask(post("/v2/repository/models/new/load", body, "x-infermesh-engine: e1\r\n"));
+  EXPECT_EQ(named.status, 200);
+  EXPECT_EQ(named.body, "ok");
+  EXPECT_EQ(named.header("content-type"), "a/b");
+  EXPECT_EQ(named.header("x-infermesh-engine"), "e1");
+  EXPECT_EQ(mesh.engine(0).asked(), 0u);
+  ASSERT_EQ(mesh.engine(1).asked(), 1u);
+  EXPECT_EQ(mesh.engine(1).requests[0].body, body);
+  EXPECT_TRUE(mesh.engine(1).requests[0].head.starts_with("POST /v2/repository/models/new/load "));
+}
+
+TEST(KserveControl, SaysWhatTheEngineSaysAndWhenItDoesNot) {
+  config::Settings settings;
+  settings.model_control = true;
+  settings.total_timeout = 10min;
+  KserveMesh mesh(1, settings);
+  mesh.add_model("old", "served");
+  mesh.engine().answers(json_answer(R"({"error":"no such model"})", 400));
+  const TestAnswer refused = mesh.ask(post("/v2/repository/models/old/unload", "{}"));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.body, R"({"error":"no such model"})");
+  EXPECT_TRUE(mesh.engine().requests[0].head.contains("/models/served/unload"));
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    co_await wire.sleep(5min);
+    co_await wire.write(json_answer("{}"));
+  });
+  EXPECT_EQ(mesh.ask(post("/v2/repository/models/m/load", "{}"), 6min).status, 200)
+      << "loading takes its time";
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> { co_await wire.sleep(11min); });
+  EXPECT_EQ(mesh.ask(post("/v2/repository/models/m/load", "{}"), 11min).status, 504);
+  mesh.engine().plays([](TestWire& wire) -> port::Task<void> {
+    wire.reset();
+    co_return;
+  });
+  EXPECT_EQ(mesh.ask(post("/v2/repository/models/m/load", "{}")).status, 502);
+  const std::string long_body(70'000, 'x');
+  EXPECT_EQ(mesh.ask(post("/v2/repository/models/m/load", long_body)).status, 413);
 }
 
 }  // namespace

@@ -13,6 +13,10 @@ namespace infermesh::data {
 // an engine knows of its files, are 0 and empty.
 std::string ollama_tags(const MeshView& view);
 
+// GET /api/ps: the same models, as those that can be asked at once; when an engine unloads one is
+// not known here, so none is said to.
+std::string ollama_ps(const MeshView& view);
+
 // GET /api/version: of the first Ollama that tells one, "0.0.0" without.
 std::string ollama_version(const MeshView& view);
 

@@ -198,7 +198,7 @@ TEST(Ollama, TagsAndVersionAreAnsweredHere) {
   mesh.publish();
   const TestAnswer tags = mesh.ask("GET /api/tags HTTP/1.1\r\nhost: x\r\n\r\n");
   EXPECT_EQ(tags.status, 200);
-  EXPECT_TRUE(tags.has(R"({"models":[{"name":"m","model":"m","modified_at":")")) << tags.body;
+  EXPECT_TRUE(tags.has(R"({"models":[{"name":"m","model":"m",)")) << tags.body;
   EXPECT_EQ(tags.header("server"), "infermesh");
   EXPECT_EQ(mesh.ask("GET /api/version HTTP/1.1\r\nhost: x\r\n\r\n").body,
             R"({"version":"0.33.0"})");
@@ -237,6 +237,27 @@ TEST(Ollama, LeavingCancelsAndCountsWhatWasShown) {
   EXPECT_EQ(mesh.engine().gone_at.size(), 1u);
   EXPECT_TRUE(mesh.counted(R"(infermesh_cancelled_total{api="ollama_chat"} 1)"));
   EXPECT_TRUE(mesh.counted(R"(infermesh_tokens_total{model="m",kind="output"} 2)"));
+}
+
+TEST(Ollama, WhatIsReadyIsListedOnceInEveryList) {
+  OllamaMesh mesh(2);
+  mesh.add_model("m:latest", "m:latest");
+  const auto get = [&](std::string_view path) {
+    return mesh.ask(fmt::format("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", path)).body;
+  };
+  for (const char* path : {"/api/tags", "/api/ps", "/v1/models"}) {
+    const std::string listed = get(path);
+    EXPECT_TRUE(listed.contains(R"("m:latest")")) << path << ": " << listed;
+    EXPECT_FALSE(listed.contains(R"("m")")) << path << ": " << listed;
+  }
+  EXPECT_TRUE(get("/api/ps").contains(R"("expires_at":"9999-12-31T23:59:59Z")"));
+  EXPECT_TRUE(get("/v1/models/m").contains(R"("id":"m")")) << "it can be asked for all the same";
+  mesh.view.models[0].endpoints.pop_back();  // by fewer engines: not the same thing
+  mesh.publish();
+  EXPECT_TRUE(get("/api/ps").contains(R"("name":"m")"));
+  mesh.endpoint(0).state = mesh.endpoint(1).state = EndpointState::kDown;
+  mesh.publish();
+  EXPECT_EQ(get("/api/ps"), R"({"models":[]})");
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ json::object describe(const Model& model) {
 std::string list_models(const MeshView& view) {
   json::array data;
   for (const Model& model : view.models) {
-    if (any_ready(view, model)) data.push_back(describe(model));
+    if (any_ready(view, model) && !view.is_short_name(model)) data.push_back(describe(model));
   }
   return json::serialize(json::object{{"object", "list"}, {"data", std::move(data)}});
 }
@@ -56,6 +56,8 @@ Result<std::string> body_of(const MeshView& view, const Route& route, std::strin
     }
     case Action::kOllamaTags:
       return ollama_tags(view);
+    case Action::kOllamaPs:
+      return ollama_ps(view);
     case Action::kOllamaVersion:
       return ollama_version(view);
     case Action::kOllamaManage:

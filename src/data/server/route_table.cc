@@ -31,6 +31,7 @@ constexpr std::array kRoutes{
     Route{"POST", "/api/embeddings", Action::kInference, Api::kOllamaEmbed},
     Route{"POST", "/api/show", Action::kInference, Api::kOllamaShow},
     Route{"GET", "/api/tags", Action::kOllamaTags, Api::kOllamaShow},
+    Route{"GET", "/api/ps", Action::kOllamaPs, Api::kOllamaShow},
     Route{"GET", "/api/version", Action::kOllamaVersion, Api::kOllamaShow},
     Route{"POST", "/api/pull", Action::kOllamaManage, Api::kOllamaShow},
     Route{"POST", "/api/push", Action::kOllamaManage, Api::kOllamaShow},
@@ -62,6 +63,14 @@ constexpr std::array<std::pair<Call, Route>, 9> kKserveRoutes{{
     {Call::kModelInfo, {"GET", "/v2/models/", Action::kInference, Api::kModelInfo}},
 }};
 constexpr Route kServerOnly{"", "/v2/", Action::kKserve, Api::kModelInfo};
+
+constexpr Route kControlRoute{"POST", "/v2/repository/models/", Action::kKserve, Api::kModelInfo};
+
+constexpr std::array kPredictRoutes{
+    Route{"POST", "/v1/models/", Action::kInference, Api::kPredict},
+    Route{"POST", "/predictions/", Action::kInference, Api::kPredictions},
+    Route{"PUT", "/predictions/", Action::kInference, Api::kPredictions},  // curl -T
+};
 
 constexpr std::array<std::string_view, 2> kVendorBases{"/openai", "/anthropic"};
 
@@ -116,6 +125,7 @@ RouteMatch look_up_kserve(std::string_view method, std::string_view path, kserve
     match.status = RouteStatus::kFound;
     return match;
   }
+  if (target.call == kserve::Call::kControl) match.route = &kControlRoute;
   for (const auto& [call, route] : kKserveRoutes) {
     if (call == target.call) match.route = &route;
   }
@@ -127,6 +137,26 @@ RouteMatch look_up_kserve(std::string_view method, std::string_view path, kserve
   return match;
 }
 
+RouteMatch look_up_predict(std::string_view method, std::string_view path,
+                           kserve::PredictTarget target) {
+  RouteMatch match;
+  match.model = std::move(target.model);
+  match.path = path;
+  match.status = RouteStatus::kWrongMethod;
+  for (const Route& route : kPredictRoutes) {
+    if (route.api != target.api) continue;
+    if (route.method == method) {
+      match.route = &route;
+      match.status = RouteStatus::kFound;
+      match.allow.clear();
+      return match;
+    }
+    if (!match.allow.empty()) match.allow += ", ";
+    match.allow += route.method;
+  }
+  return match;
+}
+
 }  // namespace
 
 std::span<const Route> route_table() {
@@ -134,6 +164,7 @@ std::span<const Route> route_table() {
 }
 
 RouteMatch find_route(std::string_view method, std::string_view path) {
+  if (method == "HEAD") method = "GET";  // the same without the body (RFC 9110 9.3.2)
   for (const std::string_view base : kVendorBases) {
     if (path.starts_with(base) && path.substr(base.size()).starts_with("/v1/")) {
       return look_up(method, path.substr(base.size()));
@@ -142,6 +173,12 @@ RouteMatch find_route(std::string_view method, std::string_view path) {
   if (path.starts_with("/v2")) {
     if (auto target = kserve::parse_path(path)) {
       return look_up_kserve(method, path, std::move(*target));
+    }
+  }
+  const bool listed = method == "GET" && path.starts_with("/v1/");  // OpenAI's, whatever the name
+  if (!listed) {
+    if (auto target = kserve::parse_predict_path(path)) {
+      return look_up_predict(method, path, std::move(*target));
     }
   }
   RouteMatch match = look_up(method, path);

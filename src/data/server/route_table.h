@@ -17,6 +17,7 @@ enum class Action : std::uint8_t {
   kModelGet,   // GET /v1/models/{id}
   kStored,     // what an engine keeps of a response: relayed to that engine
   kOllamaTags,
+  kOllamaPs,
   kOllamaVersion,
   kOllamaManage,  // refused: it changes what one engine has on its disk
   kKserve,        // a call of KServe v2 that needs no engine (kserve_replies.h)
@@ -48,7 +49,7 @@ struct RouteMatch {
 };
 
 // `path` is the request target without its query. The bases /v1, /openai/v1, /anthropic/v1 and none
-// are the same; KServe's paths have no base.
+// are the same; KServe's paths and their elders' have no base. HEAD is looked up as GET.
 RouteMatch find_route(std::string_view method, std::string_view path);
 
 }  // namespace infermesh::data

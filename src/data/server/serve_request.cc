@@ -4,6 +4,7 @@
 
 #include "data/exchange/errors.h"
 #include "data/exchange/exchange.h"
+#include "data/repository/model_control.h"
 #include "data/server/kserve_replies.h"
 #include "data/server/own_replies.h"
 #include "data/server/request_id.h"
@@ -59,10 +60,44 @@ port::Task<std::optional<std::string>> small_body(const Serving& serving,
   co_return body;
 }
 
+std::string_view reply_control(const Serving& serving, const http::RequestHead& head,
+                               const RouteMatch& match, const Result<ControlAnswer>& answer) {
+  const auto& [shard, client, waiter, reply, start] = serving;
+  if (!answer) {
+    if (answer.error().code == ErrorCode::kClientClosed) {
+      reply.abort();
+    } else {
+      reply_error(shard, reply, {match.route->api, head.method, head.path}, answer.error(), start);
+    }
+    return error_info(answer.error().code).name;
+  }
+  reply.begin(answer->status, answer->body.size());
+  if (!answer->content_type.empty()) reply.header("content-type", answer->content_type);
+  stamp_request_id(reply, std::nullopt, start);
+  if (shard.settings.decision_headers) reply.header("x-infermesh-engine", answer->engine);
+  reply.finish(answer->body);
+  return {};
+}
+
 port::Task<void> answer_kserve(const Serving& serving, const http::RequestHead& head,
                                const RouteMatch& match) {
   const auto body = co_await small_body(serving, head);
   if (!body) serving.reply.close_after();
+  if (match.kserve == kserve::Call::kControl && serving.shard.settings.model_control) {
+    Result<ControlAnswer> answer =
+        fail(ErrorCode::kRequestTooLarge,
+             fmt::format("A call that loads a model takes at most {} bytes.", kIndexBodyMax));
+    const ControlParts control{.shard = serving.shard,
+                               .waiter = serving.waiter,
+                               .head = head,
+                               .request_id = serving.start.request_id,
+                               .model = match.model,
+                               .body = body ? *body : std::string_view()};
+    if (body) answer = co_await pass_control(control);
+    const std::string_view failed = reply_control(serving, head, match, answer);
+    note(serving, {head.method, head.path, "kserve", failed});
+    co_return;
+  }
   const std::string_view error = reply_kserve(serving.shard, serving.reply, match,
                                               body ? *body : std::string_view(), serving.start);
   note(serving, {head.method, head.path, "kserve", error});

@@ -6,6 +6,11 @@
 
 namespace infermesh::data {
 
+// Whether the answer to a request has a body.
+inline Reply::Payload payload_for(const http::RequestHead& head) {
+  return head.method == "HEAD" ? Reply::Payload::kLeftOut : Reply::Payload::kSent;
+}
+
 // Now, with the client's own request id when it is usable. No head: it could not be read.
 RequestStart start_request(Shard& shard, const http::RequestHead* head);
 

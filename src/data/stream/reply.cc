@@ -51,6 +51,11 @@ void Reply::send_continue() {
 }
 
 void Reply::write(std::span<const std::string_view> pieces, std::string_view tail) {
+  if (to_.payload == Payload::kLeftOut) {
+    if (head_sent_) return;
+    pieces = {};
+    tail = {};
+  }
   std::array<std::string_view, kPiecesMax + 4> all;
   std::size_t count = 0;
   if (!head_sent_ && to_.frames != nullptr) {

@@ -28,10 +28,12 @@ class ReplyFrames {
 
 class Reply {
  public:
+  enum class Payload : std::uint8_t { kSent, kLeftOut };  // left out: of a HEAD
   struct To {  // what the client's request says about the form of the answer
     int version_minor = 1;
     bool keep_alive = true;
     ReplyFrames* frames = nullptr;  // null: HTTP/1
+    Payload payload = Payload::kSent;
   };
   Reply(ClientSide& client, To to) : client_(client), to_(to) {}
 

@@ -54,6 +54,16 @@ std::string anthropic_body(const Words& words, std::string_view request_id) {
   return out;
 }
 
+std::string torchserve_body(const Words& words) {
+  std::string out = R"({"code":)" + std::to_string(words.status);
+  json::append_key(out, "type");
+  json::append_string(out, words.code.empty() ? words.type : words.code);
+  json::append_key(out, "message");
+  json::append_string(out, words.message);
+  out.push_back('}');
+  return out;
+}
+
 std::string body_of(ErrorFamily family, const Words& words, std::string_view request_id) {
   switch (family) {
     case ErrorFamily::kOpenai:
@@ -62,6 +72,8 @@ std::string body_of(ErrorFamily family, const Words& words, std::string_view req
       return anthropic_body(words, request_id);
     case ErrorFamily::kPlain:
       return "{\"error\":" + json::quoted(words.message) + "}";
+    case ErrorFamily::kTorchserve:
+      return torchserve_body(words);
   }
   return {};
 }
@@ -168,7 +180,8 @@ Words words_of(ErrorFamily family, const UpstreamError& error) {
 }  // namespace
 
 ErrorFamily error_family(Api api) {
-  if (is_ollama(api) || is_kserve(api)) return ErrorFamily::kPlain;
+  if (api == Api::kPredictions) return ErrorFamily::kTorchserve;
+  if (is_ollama(api) || is_tensor(api)) return ErrorFamily::kPlain;
   const bool anthropic = api == Api::kMessages || api == Api::kCountTokens;
   return anthropic ? ErrorFamily::kAnthropic : ErrorFamily::kOpenai;
 }

@@ -3,6 +3,7 @@
 //
 //   OpenAI routes   {"error":{"message","type","param","code"}}            all four keys, always
 //   /v1/messages    {"type":"error","error":{"type","message"},"request_id"}
+//   /predictions    {"code","type","message"}, code being the status      (TorchServe)
 //   other routes    {"error":"text"}                                       (KServe, admin)
 //
 // Status, types and retry advice of own errors come from api/schema/errors.yaml. An engine's error
@@ -23,7 +24,7 @@
 
 namespace infermesh::openai {
 
-enum class ErrorFamily : std::uint8_t { kOpenai, kAnthropic, kPlain };
+enum class ErrorFamily : std::uint8_t { kOpenai, kAnthropic, kPlain, kTorchserve };
 
 ErrorFamily error_family(Api api);
 

@@ -28,7 +28,7 @@ bool ends_responses(std::string_view type) {
 }  // namespace
 
 StreamInspector::StreamInspector(Api api, UsageEvents usage_events)
-    : api_(api), usage_events_(usage_events), scan_(api), may_end_(is_kserve(api)) {
+    : api_(api), usage_events_(usage_events), scan_(api), may_end_(is_tensor(api)) {
   scan_.begin();
 }
 
@@ -111,7 +111,7 @@ StreamVerdict StreamInspector::judge(std::string_view type) {
     return {ended_ ? StreamAction::kEnd : StreamAction::kRelay,
             type.ends_with(".delta") && scan_.has_content()};
   }
-  if (is_kserve(api_)) return {StreamAction::kRelay, api_ == Api::kGenerate};
+  if (is_tensor(api_)) return {StreamAction::kRelay, api_ == Api::kGenerate};
   if (is_media(api_)) may_end_ = type.ends_with(".done") || type.ends_with(".completed");
   const bool only_usage = scan_.has_usage() && scan_.has_empty_choices();
   if (only_usage && usage_events_ == UsageEvents::kStrip) return {.action = StreamAction::kDrop};
