@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/free_text.h"
 #include "base/text.h"
 #include "core/model/api_kind.h"
 #include "data/exchange/upstream_head.h"
@@ -12,12 +13,17 @@
 #include "wire/http/websocket.h"
 #include "wire/http/write.h"
 #include "wire/kserve/path.h"
+#include "wire/openai/facts_options.h"
 
 namespace infermesh::data {
 namespace {
 
 constexpr std::size_t kSendAtOnce = 128 << 10;  // of the body between looks at the other side
 constexpr std::uint32_t kPassesAtOnce = 8;
+
+port::Task<Step<Rare<AttemptFailure>>> failed(AttemptFailure failure) {
+  co_return std::move(failure);
+}
 
 }  // namespace
 
@@ -75,6 +81,13 @@ Duration Attempt::first_byte_timeout() const {
   return is_media(exchange_.facts.api) ? spec.media_first_byte_timeout : spec.first_byte_timeout;
 }
 
+void Attempt::release_request() {
+  splicer_.reset();
+  exchange_.release_request();
+  head_parser_.reset();
+  free_text(answer_text_);
+}
+
 void Attempt::note_heard() {
   heard_at_ = exchange_.parts.shard.loop.now();
 }
@@ -90,7 +103,7 @@ void Attempt::note_first_byte() {
   in_flight_.first_byte(now);
 }
 
-port::Task<Step<std::optional<AttemptFailure>>> Attempt::run() {
+port::Task<Step<Rare<AttemptFailure>>> Attempt::run() {
   Shard& shard = exchange_.parts.shard;
   outcome_.sent_at = shard.loop.exact_now();  // deciding was ours
   in_flight_ = route::InFlight::sent(shard.loads, &shard.prefixes, decision_, exchange_.facts,
@@ -115,10 +128,13 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::run() {
     if (*spoken) co_return spoken;
     break;
   }
-  co_return co_await relay();
+  begin_relay();
+  auto ended = co_await relay();
+  if (ended && !*ended && outcome_.kind == OutcomeKind::kOk) keep_connection();
+  co_return ended;
 }
 
-port::Task<Step<std::optional<AttemptFailure>>> Attempt::connect() {
+port::Task<Step<Rare<AttemptFailure>>> Attempt::connect() {
   Shard& shard = exchange_.parts.shard;
   Waiter& waiter = exchange_.parts.waiter;
   const Instant deadline =
@@ -148,7 +164,7 @@ void Attempt::compose_head() {
       .usage = exchange_.parts.shard.settings.usage_ask &&
                (exchange_.facts.api == Api::kChat || exchange_.facts.api == Api::kCompletions),
       .model_text = form ? openai::ModelText::kPlain : openai::ModelText::kJson};
-  splicer_ = std::make_unique<openai::BodySplicer>(exchange_.reader, plan);
+  splicer_ = std::make_unique<openai::BodySplicer>(*exchange_.reader, plan);
   const RequestBody& body = exchange_.body;
   std::optional<std::uint64_t> length;
   if (body.complete()) {
@@ -187,7 +203,7 @@ void Attempt::compose_head() {
   head_text_ = make_upstream_head(exchange_.parts.head, head);
 }
 
-port::Task<Step<std::optional<AttemptFailure>>> Attempt::converse() {
+port::Task<Step<Rare<AttemptFailure>>> Attempt::converse() {
   Exchange& x = exchange_;
   connection_->stream.attach(&x.parts.waiter.wake);
   out_ = std::make_unique<OutBuffer>(connection_->stream);
@@ -197,20 +213,20 @@ port::Task<Step<std::optional<AttemptFailure>>> Attempt::converse() {
   heard_ = false;
   answer_text_.clear();
   const bool live = x.facts.api == Api::kRealtime;
-  head_parser_.reset(live ? http::ResponseTo::kUpgrade : http::ResponseTo::kOther);
+  head_parser_ = std::make_unique<http::ResponseHeadParser>(live ? http::ResponseTo::kUpgrade
+                                                                 : http::ResponseTo::kOther);
   co_return co_await await_head();
 }
 
 // Sends what there is of the request and the engine takes.
-Step<std::optional<AttemptFailure>> Attempt::send_some() {
+Step<Rare<AttemptFailure>> Attempt::send_some() {
   RequestBody& body = exchange_.body;
   // A slow engine slows the client: what it has not taken yet is not added to without bound.
   if (!body.complete() && body.received() - pushed_ < kSendAtOnce && !out_->blocked()) {
     const auto pumped =
         body.pump(exchange_.parts.client, exchange_.parts.shard.scratch, kSendAtOnce);
     if (!pumped) return stop(pumped.error());
-    if (*pumped == RequestBody::Step::kClientGone)
-      return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+    if (*pumped == RequestBody::Step::kClientGone) return client_left();
     if (exchange_.names_another_model()) {
       return stop({ErrorCode::kInvalidField, "The body names two different models.", "model"});
     }
@@ -234,7 +250,7 @@ Step<std::optional<AttemptFailure>> Attempt::send_some() {
     if (chunked_ && last) pieces.push_back(http::kLastChunk);
     if (!head_text_.empty()) pieces.insert(pieces.begin(), head_text_);
     out_->write(pieces);
-    head_text_ = {};
+    free_text(head_text_);
     body.sent(pushed_);
     sent_all_ = last;
     if (!last && pushed_ == body.received()) break;  // the rest has not come yet
@@ -242,7 +258,7 @@ Step<std::optional<AttemptFailure>> Attempt::send_some() {
   return Failure{};
 }
 
-port::Task<Step<std::optional<AttemptFailure>>> Attempt::await_head() {
+port::Task<Step<Rare<AttemptFailure>>> Attempt::await_head() {
   Exchange& x = exchange_;
   Waiter& waiter = x.parts.waiter;
   port::Loop& loop = x.parts.shard.loop;
@@ -316,52 +332,51 @@ void Attempt::note_load_report() {
   }
 }
 
-std::optional<AttemptFailure> Attempt::read_answer_head() {
-  const auto progress = head_parser_.feed(answer_text_);
+Rare<AttemptFailure> Attempt::read_answer_head() {
+  const auto progress = head_parser_->feed(answer_text_);
   if (!progress) {
     return fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
                      progress.error().detail);
   }
   if (progress->state != http::HeadState::kDone) return std::nullopt;
-  outcome_.status = static_cast<std::uint16_t>(head_parser_.head().status);
+  outcome_.status = static_cast<std::uint16_t>(head().status);
   head_bytes_ = progress->consumed;
+  keep_alive_ = head().keep_alive;
   note_load_report();
   // The head's views stay in answer_text_; the reader takes the body's beginning along.
-  answer_ =
-      std::make_unique<AnswerReader>(connection_->stream, http::BodyDecoder(head_parser_.head()),
-                                     answer_text_.substr(progress->consumed));
+  answer_ = std::make_unique<AnswerReader>(connection_->stream, http::BodyDecoder(head()),
+                                           answer_text_.substr(progress->consumed));
   return std::nullopt;
 }
 
-port::Task<Step<std::optional<AttemptFailure>>> Attempt::relay() {
+void Attempt::begin_relay() {
   Exchange& x = exchange_;
   x.parts.waiter.watch_client = true;
   x.refresh_facts();
   if (!x.body.complete())
     x.parts.reply.close_after();  // the engine answered early: the rest of the body is not read
-  const int status = head().status;
+}
+
+port::Task<Step<Rare<AttemptFailure>>> Attempt::relay() {
+  const Api api = exchange_.facts.api;
   const std::string type =
       lower(http::find(head().headers, http::HeaderName::kContentType).value_or(""));
   const bool is_stream =
-      type.starts_with(is_ollama(x.facts.api) ? "application/x-ndjson" : "text/event-stream");
-  if (status >= 400) co_return co_await read_refusal(*this);
-  if (x.facts.api == Api::kRealtime) co_return co_await relay_tunnel(*this);
-  if (status >= 300) {
-    co_return fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
-                        fmt::format("answered {} instead of an inference result", status));
+      type.starts_with(is_ollama(api) ? "application/x-ndjson" : "text/event-stream");
+  if (head().status >= 400) return read_refusal(*this);
+  if (api == Api::kRealtime) return relay_tunnel(*this);
+  if (head().status >= 300) {
+    return failed(
+        fail_with(OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse,
+                  fmt::format("answered {} instead of an inference result", head().status)));
   }
-  // Not as one conditional expression: GCC 12 destroys what is awaited in one twice.
-  Step<Failure> ended;
-  if (is_stream) {
-    ended = co_await relay_stream(*this);
-  } else {
-    ended = co_await relay_plain(*this);
-  }
-  const bool whole = ended && !*ended && outcome_.kind == OutcomeKind::kOk;
-  const bool keep =
-      whole && sent_all_ && !out_->blocked() && head().keep_alive && answer_->reusable();
-  if (keep) x.parts.shard.upstream.give_back(std::move(connection_));
-  co_return ended;
+  return is_stream ? relay_stream(*this) : relay_plain(*this);
+}
+
+void Attempt::keep_connection() {
+  const bool live = exchange_.facts.api == Api::kRealtime;
+  const bool keep = !live && sent_all_ && !out_->blocked() && keep_alive_ && answer_->reusable();
+  if (keep) exchange_.parts.shard.upstream.give_back(std::move(connection_));
 }
 
 const Outcome& Attempt::settle() {

@@ -17,7 +17,7 @@ namespace infermesh::data {
 
 class Attempt {
  public:
-  using Failure = std::optional<AttemptFailure>;  // nothing: it has its answer
+  using Failure = Rare<AttemptFailure>;  // nothing: it has its answer
 
   Attempt(Exchange& exchange, Decision decision, std::uint32_t number);
   ~Attempt();
@@ -26,7 +26,7 @@ class Attempt {
 
   // Nothing: the reply is ended (or aborted, when the answer broke off half way). A failure:
   // nothing has been sent to the client, another engine may be tried.
-  port::Task<Step<std::optional<AttemptFailure>>> run();
+  port::Task<Step<Rare<AttemptFailure>>> run();
 
   // Ends the attempt's account and tells routing and health; the destructor does it otherwise.
   const Outcome& settle();
@@ -36,8 +36,7 @@ class Attempt {
   Exchange& exchange() { return exchange_; }
   const Exchange& exchange() const { return exchange_; }
   AnswerReader& answer() { return *answer_; }
-  const http::ResponseHead& head() const { return head_parser_.head(); }
-  bool usage_asked() const { return splicer_ && splicer_->usage_asked(); }
+  const http::ResponseHead& head() const { return std::as_const(*head_parser_).head(); }
   // The client's name of the model, when the engine was told another.
   std::optional<std::string_view> name_to_restore() const;
   std::string_view after_head() const {  // what came along with the answer's head
@@ -45,6 +44,9 @@ class Attempt {
   }
   WatchedStream& engine_stream() { return connection_->stream; }
   OutBuffer& engine_out() { return *out_; }
+  // Something of the answer has gone to the client: frees what only the request's sending and the
+  // answer's head needed. head() is gone.
+  void release_request();
   void note_first_byte();
   void note_heard();  // bytes of the answer's body have come
   Instant silence_deadline() const;
@@ -60,11 +62,13 @@ class Attempt {
   port::Task<Step<Failure>> converse();  // sends, and reads the answer's head
   port::Task<Step<Failure>> await_head();
   Step<Failure> send_some();
-  std::optional<AttemptFailure> read_answer_head();
+  Rare<AttemptFailure> read_answer_head();
   void compose_head();
   Duration first_byte_timeout() const;
   void note_load_report();
-  port::Task<Step<Failure>> relay();
+  void begin_relay();
+  port::Task<Step<Failure>> relay();  // by the relay that the answer's head asks for
+  void keep_connection();             // for the next request, if it can carry one
 
   Exchange& exchange_;
   Decision decision_;
@@ -80,9 +84,10 @@ class Attempt {
   std::string head_text_;    // request head not yet written
   std::string answer_text_;  // response bytes until the head is whole
   std::size_t head_bytes_ = 0;
-  http::ResponseHeadParser head_parser_;
-  bool heard_ = false;  // a byte of the answer has come
-  Instant heard_at_{};  // when the last of them came
+  std::unique_ptr<http::ResponseHeadParser> head_parser_;
+  bool keep_alive_ = false;  // the answer's head allows another request
+  bool heard_ = false;       // a byte of the answer has come
+  Instant heard_at_{};       // when the last of them came
   std::unique_ptr<AnswerReader> answer_;
   route::InFlight in_flight_;
   Outcome outcome_;
@@ -99,11 +104,11 @@ struct RelayFault {
 };
 
 // The relays. They end the reply, or answer a failure while nothing has been sent.
-port::Task<Step<std::optional<AttemptFailure>>> relay_stream(Attempt& attempt);
-port::Task<Step<std::optional<AttemptFailure>>> relay_plain(Attempt& attempt);
+port::Task<Step<Rare<AttemptFailure>>> relay_stream(Attempt& attempt);
+port::Task<Step<Rare<AttemptFailure>>> relay_plain(Attempt& attempt);
 // A live session, both ways.
-port::Task<Step<std::optional<AttemptFailure>>> relay_tunnel(Attempt& attempt);
+port::Task<Step<Rare<AttemptFailure>>> relay_tunnel(Attempt& attempt);
 // An error status: reads what the engine says.
-port::Task<Step<std::optional<AttemptFailure>>> read_refusal(Attempt& attempt);
+port::Task<Step<Rare<AttemptFailure>>> read_refusal(Attempt& attempt);
 
 }  // namespace infermesh::data

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/text.h"
@@ -27,12 +28,11 @@ RequestBody::Limits body_limits(const config::Settings& settings, Api api) {
 
 }  // namespace
 
-Exchange::Exchange(const ExchangeParts& given)
+Exchange::Exchange(ExchangeParts& given)
     : Routing(given.shard, given.waiter, given.start),
       parts(given),
-      request_reader(given),
-      reader(request_reader.body()),
-      body(given.head, reader, body_limits(given.shard.settings, given.api)) {
+      reader(make_request_reader(given)),
+      body(given.head, *reader, body_limits(given.shard.settings, given.api)) {
   facts.api = parts.api;
   last_write_ = parts.start.received;
   Shard& shard = parts.shard;
@@ -40,22 +40,34 @@ Exchange::Exchange(const ExchangeParts& given)
     trace.emplace(parts.head.headers, shard.settings.trace_sample, shard.rng);
 }
 
-port::Task<void> Exchange::run() {
-  const auto served = co_await serve();
+port::Task<Step<>> Exchange::prepare() {
+  if (auto checked = check_head(); !checked) co_return checked;
+  if (auto read = co_await intake(); !read) co_return read;
+  co_return resolve();
+}
+
+void Exchange::end(const Step<>& served) {
   if (!served) end_with(served.error());
   finish_record();
 }
 
-port::Task<Step<>> Exchange::serve() {
-  if (auto checked = check_head(); !checked) co_return checked;
-  if (auto read = co_await intake(); !read) co_return read;
-  if (auto found = resolve(); !found) co_return found;
-  co_return co_await run_attempts();
+void Exchange::release_request() {
+  if (!reader) return;
+  body.release();
+  reader.reset();
+  std::vector<BlockHash>().swap(facts.blocks);
+  // The path for engines may be a part of the client's.
+  const std::string_view whole = parts.head.path;
+  const bool part = std::less_equal<>()(whole.data(), parts.path.data()) &&
+                    std::less_equal<>()(parts.path.data(), whole.data() + whole.size());
+  const std::size_t at = part ? static_cast<std::size_t>(parts.path.data() - whole.data()) : 0;
+  parts.head_holder.forget_headers();
+  if (part) parts.path = parts.head.path.substr(at, parts.path.size());
 }
 
 void Exchange::refresh_facts() {
-  const bool streamed = std::exchange(facts.stream, reader.stream());
-  facts.usage_wanted = reader.usage_wanted();
+  const bool streamed = std::exchange(facts.stream, reader->stream());
+  facts.usage_wanted = reader->usage_wanted();
   if (!streamed) await_first_event();
 }
 
@@ -65,7 +77,7 @@ void Exchange::await_first_event() {
     parts.waiter.keepalive_due = parts.start.received + first;
 }
 
-port::Task<Step<>> Exchange::run_attempts() {
+port::Task<Step<>> Exchange::answer() {
   auto tried = co_await try_engines<Attempt>(*this);
   if (!tried) co_return std::unexpected(std::move(tried.error()));
   if (!*tried) co_return Step<>{};
@@ -76,7 +88,7 @@ port::Task<Step<>> Exchange::run_attempts() {
     record.error_code = failure->refusal->error.code;
     co_return Step<>{};
   }
-  Stop why{Stop::Kind::kError, std::move(failure->error)};
+  Stop why{Stop::Kind::kError, std::move(failure->error), {}};
   if (failure->refusal) why.said = std::move(failure->refusal->error);
   co_return std::unexpected(std::move(why));
 }
@@ -84,31 +96,33 @@ port::Task<Step<>> Exchange::run_attempts() {
 port::Task<Step<Wake>> Exchange::wait() {
   while (true) {
     const Wake woken = co_await parts.waiter.wait();
-    switch (woken) {
-      case Wake::kProgress:
-      case Wake::kPhaseDeadline:
-        co_return woken;
-      case Wake::kKeepalive:
-        send_keepalive();
-        break;
-      case Wake::kTotalDeadline:
-        co_return stop({ErrorCode::kDeadlineExceeded,
-                        fmt::format("The answer was not complete after {}.",
-                                    human_duration(parts.shard.loop.now() - parts.start.received)),
-                        {}});
-      case Wake::kClientStalled:
-        parts.client.stream.close(port::CloseMode::kReset);
-        co_return stop({ErrorCode::kClientTooSlow,
-                        fmt::format("The client read nothing for {}.",
-                                    human_duration(parts.shard.settings.client_stall_timeout)),
-                        {}});
-      case Wake::kClientGone:
-        co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
-      case Wake::kStopped:
-        co_return std::unexpected(
-            Stop{Stop::Kind::kStopped,
-                 {ErrorCode::kDraining, "This router stops and could not wait longer.", {}}});
+    if (woken == Wake::kProgress || woken == Wake::kPhaseDeadline) co_return woken;
+    if (woken != Wake::kKeepalive) co_return std::unexpected(stopped_by(woken));
+    send_keepalive();
+  }
+}
+
+Stop Exchange::stopped_by(Wake woken) const {
+  const auto error = [](ErrorCode code, std::string detail) {
+    return Stop{Stop::Kind::kError, Error{code, std::move(detail), {}}, {}};
+  };
+  switch (woken) {
+    case Wake::kTotalDeadline:
+      return error(ErrorCode::kDeadlineExceeded,
+                   fmt::format("The answer was not complete after {}.",
+                               human_duration(parts.shard.loop.now() - parts.start.received)));
+    case Wake::kClientStalled:
+      parts.client.stream.close(port::CloseMode::kReset);
+      return error(ErrorCode::kClientTooSlow,
+                   fmt::format("The client read nothing for {}.",
+                               human_duration(parts.shard.settings.client_stall_timeout)));
+    case Wake::kStopped: {
+      Stop stopped = error(ErrorCode::kDraining, "This router stops and could not wait longer.");
+      stopped.kind = Stop::Kind::kStopped;
+      return stopped;
     }
+    default:
+      return {Stop::Kind::kClientGone, {}, {}};
   }
 }
 
@@ -182,25 +196,26 @@ void Exchange::end_with(const Stop& why) {
     parts.shard.meter.cancelled(parts.api);
     return reply.abort();
   }
-  record.error_code = error_info(why.error.code).name;
-  if (why.error.code == ErrorCode::kClientTooSlow) {
+  const Error& error = *why.error;
+  record.error_code = error_info(error.code).name;
+  if (error.code == ErrorCode::kClientTooSlow) {
     parts.shard.meter.client_stalled();
     return reply.abort();
   }
   if (in_stream) {
-    parts.shard.meter.refused(why.error.code);
-    if (model != nullptr) parts.shard.meter.stream_broken(*model, why.error.code);
+    parts.shard.meter.refused(error.code);
+    if (model != nullptr) parts.shard.meter.stream_broken(*model, error.code);
     const std::string frame =
-        why.said ? openai::error_event(facts.api, *why.said, parts.start.request_id,
-                                       next_sequence_number)
-                 : openai::error_event(facts.api, why.error, parts.start.request_id,
-                                       next_sequence_number);
+        why.said
+            ? openai::error_event(facts.api, *why.said, parts.start.request_id,
+                                  next_sequence_number)
+            : openai::error_event(facts.api, error, parts.start.request_id, next_sequence_number);
     reply.body(frame);
     return reply.abort();
   }
   if (reply.head_sent()) return reply.abort();
   if (!body.complete()) reply.close_after();
-  reply_own_error(*this, why.error);
+  reply_own_error(*this, error);
 }
 
 RequestSummary Exchange::summary() const {
@@ -235,9 +250,12 @@ void Exchange::finish_record() {
   parts.shard.decisions.put(std::move(record));
 }
 
+// What waits for the whole answer is this frame and answer()'s alone.
 port::Task<void> run_exchange(ExchangeParts parts) {
   Exchange exchange(parts);
-  co_await exchange.run();
+  Step<> served = co_await exchange.prepare();
+  if (served) served = co_await exchange.answer();
+  exchange.end(served);
 }
 
 }  // namespace infermesh::data

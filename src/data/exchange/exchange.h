@@ -8,6 +8,7 @@
 // there, for every step.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -25,8 +26,12 @@ namespace infermesh::data {
 
 class Exchange final : public Routing {
  public:
-  explicit Exchange(const ExchangeParts& parts);
-  port::Task<void> run();
+  // `parts` must outlive it.
+  explicit Exchange(ExchangeParts& parts);
+  // Reads until it may be decided, and looks the model up.
+  port::Task<Step<>> prepare();
+  port::Task<Step<>> answer();
+  void end(const Step<>& served);
 
   // Waits for progress; answers only kProgress and kPhaseDeadline. Sends keep-alives to a client
   // that awaits a stream.
@@ -43,13 +48,15 @@ class Exchange final : public Routing {
   void note_client_write();  // the next keep-alive is counted from here
   // What the rest of an early-decided body has added: whether it asks for a stream, and for usage.
   void refresh_facts();
+  // Something of an answer has been sent, so no other engine will be tried: frees the request's
+  // body, what read it, and its headers. A stream may be silent for long.
+  void release_request();
   void note_content();               // an event with a part of the answer has come
   bool names_another_model() const;  // than the one that it was routed to
   void stamp_decision_headers();
 
-  ExchangeParts parts;
-  RequestReader request_reader;
-  openai::BodyReader& reader;
+  ExchangeParts& parts;
+  std::unique_ptr<openai::BodyReader> reader;  // null once the request is released
   RequestBody body;
   std::optional<RequestTrace> trace;  // when spans are exported
   std::uint64_t passed_in = 0;        // bytes of a live session, from the client
@@ -62,14 +69,13 @@ class Exchange final : public Routing {
   std::uint64_t next_sequence_number = 0;  // of a responses stream
 
  private:
-  port::Task<Step<>> serve();
   port::Task<Step<>> intake();
   Step<> check_head();
   Step<> check_type() const;
   Error no_model_named() const;
   Step<> resolve(), resolve_model(), resolve_stored(), pin_to_state();
   bool may_decide() const;
-  port::Task<Step<>> run_attempts();
+  Stop stopped_by(Wake woken) const;
   void end_with(const Stop& stop);
   RequestSummary summary() const;
   void finish_record();

@@ -13,6 +13,7 @@
 #include "data/exchange/head_facts.h"
 #include "wire/http/multipart.h"
 #include "wire/http/websocket.h"
+#include "wire/openai/facts_options.h"
 
 namespace infermesh::data {
 namespace {
@@ -107,13 +108,13 @@ Step<> Exchange::check_head() {
 // Enough to decide, or to refuse: a model that is not served needs no more of its body.
 bool Exchange::may_decide() const {
   if (body.complete() || body.full()) return true;
-  if (!reader.model_known()) return false;
-  const Model* named = parts.shard.view->find_model(reader.model());
+  if (!reader->model_known()) return false;
+  const Model* named = parts.shard.view->find_model(reader->model());
   if (named == nullptr) return true;
   if (parts.api == Api::kResponses) return false;  // what it refers to may stand at the end
   const RoutingPolicyObject& policy = route::policy_for(*parts.shard.view, *named);
-  return reader.settled() ||
-         knows_enough(parts.head.headers, policy, reader, parts.shard.settings.prompt_bytes_wanted);
+  return reader->settled() || knows_enough(parts.head.headers, policy, *reader,
+                                           parts.shard.settings.prompt_bytes_wanted);
 }
 
 port::Task<Step<>> Exchange::intake() {
@@ -123,8 +124,7 @@ port::Task<Step<>> Exchange::intake() {
   while (true) {
     const auto pumped = body.pump(parts.client, parts.shard.scratch, kIntakeAtOnce);
     if (!pumped) co_return stop(pumped.error());
-    if (*pumped == RequestBody::Step::kClientGone)
-      co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+    if (*pumped == RequestBody::Step::kClientGone) co_return client_left();
     if (may_decide()) break;
     if (body.more_at_hand(parts.client)) continue;
     if (*pumped == RequestBody::Step::kProgress) {
@@ -137,7 +137,7 @@ port::Task<Step<>> Exchange::intake() {
     }
   }
   intake_time = parts.shard.loop.now() - parts.start.received;
-  facts = reader.facts();
+  facts = reader->facts();
   if (body.announced() > 0) facts.body_bytes = Bytes(static_cast<std::int64_t>(body.announced()));
   facts.deadline = head_facts_.deadline;
   facts.priority = head_facts_.priority.value_or(facts.priority);
@@ -160,9 +160,9 @@ Error Exchange::no_model_named() const {
 
 // A form may name its model after it was routed without.
 bool Exchange::names_another_model() const {
-  if (reader.model_conflict()) return true;
-  if (!model_guessed || !reader.model_known()) return false;
-  const Model* named = view->find_model(reader.model());
+  if (reader->model_conflict()) return true;
+  if (!model_guessed || !reader->model_known()) return false;
+  const Model* named = view->find_model(reader->model());
   return named == nullptr || named->name != model->name;
 }
 
@@ -192,12 +192,12 @@ Step<> Exchange::resolve_stored() {
 
 // Only the engine that made an earlier answer can go on from it.
 Step<> Exchange::pin_to_state() {
-  const std::string_view previous = reader.previous_response();
+  const std::string_view previous = reader->previous_response();
   if (!previous.empty()) {
     facts.pinned = home_of(parts.shard, *view, model, previous);
     if (!facts.pinned) return stop(response_not_found(previous, "previous_response_id"));
   }
-  const std::string_view stored = reader.stored_state_field();
+  const std::string_view stored = reader->stored_state_field();
   if (stored.empty() || facts.pinned || model->endpoints.size() < 2) return {};
   return stop({ErrorCode::kInvalidField,
                fmt::format("{} names what one engine keeps, and which of the {} engines of '{}' "
@@ -212,7 +212,7 @@ Step<> Exchange::resolve() {
   if (!resolved) return resolved;
   pool = &view->pools[model->pool.value];
   record.pool = pool->spec.name;
-  facts.session_key = session_of(parts.head.headers, route::policy_for(*view, *model), reader);
+  facts.session_key = session_of(parts.head.headers, route::policy_for(*view, *model), *reader);
   auto blocks = std::exchange(facts.blocks, {});
   record.facts = facts;  // but for the blocks, which explain nothing
   facts.blocks = std::move(blocks);

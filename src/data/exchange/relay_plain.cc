@@ -11,7 +11,7 @@
 namespace infermesh::data {
 namespace {
 
-using Failure = std::optional<AttemptFailure>;
+using Failure = Rare<AttemptFailure>;
 
 constexpr std::size_t kRefusalBytesMax = 64 << 10;
 
@@ -111,10 +111,14 @@ class PlainRelay {
     attempt_.note_first_byte();
     if (!x_.parts.reply.begun()) begin_reply(attempt_);
     if (read_) reader_.feed(payload);
-    if (!renamer_) return x_.parts.reply.body(payload);
-    std::vector<std::string_view> pieces;
-    renamer_->push(payload, pieces);
-    x_.parts.reply.body(pieces);
+    if (renamer_) {
+      std::vector<std::string_view> pieces;
+      renamer_->push(payload, pieces);
+      x_.parts.reply.body(pieces);
+    } else {
+      x_.parts.reply.body(payload);
+    }
+    attempt_.release_request();
   }
 
   void end() {

@@ -11,7 +11,7 @@
 namespace infermesh::data {
 namespace {
 
-using Failure = std::optional<AttemptFailure>;
+using Failure = Rare<AttemptFailure>;
 using openai::StreamAction;
 
 constexpr std::size_t kTogetherMax = 64 << 10;  // bytes of events in one write, and one event more
@@ -25,71 +25,85 @@ class StreamRelay {
         x_(attempt.exchange()),
         batch_(x_.parts.shard.batch),
         inspector_(x_.facts.api, x_.facts.usage_wanted ? openai::UsageEvents::kKeep
-                                                       : openai::UsageEvents::kStrip) {}
-
-  // The batch is empty whenever another may use it: before every wait.
-  port::Task<Step<Failure>> run() {
+                                                       : openai::UsageEvents::kStrip) {
     batch_.clear();
+  }
+
+  enum class Next : std::uint8_t {
+    kGoOn,
+    kWait,     // for more of the answer
+    kCatchUp,  // the client is behind
+    kTail,     // the stream is complete, its body perhaps not yet
+    kEnd,      // see result()
+  };
+  // Looks at the next piece of the answer. The batch is empty whenever another may use it: before
+  // every wait.
+  Next step() {
+    const AnswerReader::Piece piece = attempt_.answer().next(x_.parts.shard.scratch);
+    switch (piece.state) {
+      case AnswerReader::State::kPayload:
+        return on_payload(piece.payload);
+      case AnswerReader::State::kNothing:
+        send();
+        attempt_.answer().keep();
+        return x_.client_is_behind() ? Next::kCatchUp : Next::kWait;
+      case AnswerReader::State::kEnd:
+        if (inspector_.ends_with_body()) return finish();
+        [[fallthrough]];
+      case AnswerReader::State::kTruncated:
+        return give_up({OutcomeKind::kTruncated, ErrorCode::kStreamTruncated,
+                        "the stream ended without its last event"});
+      case AnswerReader::State::kMalformed:
+        break;
+    }
+    return give_up(
+        {OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse, "sent malformed HTTP"});
+  }
+
+  port::Task<Step<Wake>> await_more() {
+    x_.parts.waiter.phase_deadline = attempt_.silence_deadline();
+    return x_.wait();
+  }
+
+  Next stalled() {
+    return give_up({OutcomeKind::kTimeout, ErrorCode::kStreamStalled,
+                    fmt::format("sent nothing for {}", human_duration(attempt_.between_bytes()))});
+  }
+
+  // The wait for more has ended the exchange: what it has cost so far is noted.
+  Step<Failure> stopped(const Stop& why) {
+    note_usage();
+    return std::unexpected(why);
+  }
+
+  // The end of a complete stream's body usually came along, or is about to: then the connection can
+  // be kept.
+  port::Task<void> read_tail() {
+    x_.parts.waiter.keepalive_due = kNever;
+    x_.parts.waiter.phase_deadline = x_.parts.shard.loop.now() + kTailPatience;
     while (true) {
       const AnswerReader::Piece piece = attempt_.answer().next(x_.parts.shard.scratch);
-      switch (piece.state) {
-        case AnswerReader::State::kPayload: {
-          attempt_.note_heard();
-          if (auto trouble = take(piece.payload)) co_return give_up(std::move(*trouble));
-          if (inspector_.ended()) {
-            whole_ = true;
-            send();
-            co_return co_await end();
-          }
-          if (batch_.size() >= kTogetherMax) send();
-          if (batch_.empty() && x_.client_is_behind()) {
-            attempt_.answer().keep();
-            if (auto caught = co_await x_.let_client_catch_up(); !caught) {
-              note_usage();
-              co_return std::unexpected(caught.error());
-            }
-          }
-          break;
-        }
-        case AnswerReader::State::kNothing: {
-          send();
-          attempt_.answer().keep();
-          if (x_.client_is_behind()) {
-            if (auto caught = co_await x_.let_client_catch_up(); !caught) {
-              note_usage();
-              co_return std::unexpected(caught.error());
-            }
-            break;
-          }
-          const auto woken = co_await await_more();
-          if (!woken) {
-            note_usage();  // what a cancelled request has cost so far
-            co_return std::unexpected(woken.error());
-          }
-          if (*woken == Wake::kPhaseDeadline) {
-            co_return give_up(
-                {OutcomeKind::kTimeout, ErrorCode::kStreamStalled,
-                 fmt::format("sent nothing for {}", human_duration(attempt_.between_bytes()))});
-          }
-          break;
-        }
-        case AnswerReader::State::kEnd:
-          if (inspector_.ends_with_body()) {
-            finish();
-            co_return Failure{};
-          }
-          [[fallthrough]];
-        case AnswerReader::State::kTruncated:
-          co_return give_up({OutcomeKind::kTruncated, ErrorCode::kStreamTruncated,
-                             "the stream ended without its last event"});
-        case AnswerReader::State::kMalformed:
-          co_return give_up(
-              {OutcomeKind::kBadResponse, ErrorCode::kUpstreamBadResponse, "sent malformed HTTP"});
-      }
+      if (piece.state == AnswerReader::State::kPayload) continue;
+      if (piece.state != AnswerReader::State::kNothing) break;
+      attempt_.answer().keep();
+      const auto woken = co_await x_.wait();
+      if (!woken || *woken == Wake::kPhaseDeadline) break;
     }
   }
 
+  Step<Failure> result() { return std::move(result_); }
+
  private:
+  Next on_payload(std::string_view payload) {
+    attempt_.note_heard();
+    if (auto trouble = take(payload)) return give_up(std::move(*trouble));
+    if (inspector_.ended()) return end();
+    if (batch_.size() >= kTogetherMax) send();
+    if (!batch_.empty() || !x_.client_is_behind()) return Next::kGoOn;
+    attempt_.answer().keep();
+    return Next::kCatchUp;
+  }
+
   // Looks at the events that these bytes complete and puts what is to be sent on into the batch.
   std::optional<RelayFault> take(std::string_view payload) {
     push(payload);
@@ -114,7 +128,7 @@ class StreamRelay {
       x_.parts.reply.body(batch_);
     }
     batch_.clear();
-    sent_ = true;
+    if (!std::exchange(sent_, true)) attempt_.release_request();
     x_.note_client_write();
   }
 
@@ -181,14 +195,10 @@ class StreamRelay {
     }
   }
 
-  port::Task<Step<Wake>> await_more() {
-    x_.parts.waiter.phase_deadline = attempt_.silence_deadline();
-    return x_.wait();
-  }
-
-  // The stream is complete. Its body's end usually came along, or is about to: then the connection
-  // can be kept.
-  port::Task<Step<Failure>> end() {
+  // The stream is complete.
+  Next end() {
+    whole_ = true;
+    send();
     note_usage();
     if (inspector_.failed()) {  // response.failed: a whole stream, of an answer that is none
       attempt_.fail_with(OutcomeKind::kEngineError, ErrorCode::kUpstreamError, "the answer failed");
@@ -196,27 +206,18 @@ class StreamRelay {
     } else {
       attempt_.end_ok();
     }
-    x_.parts.waiter.keepalive_due = kNever;
-    x_.parts.waiter.phase_deadline = x_.parts.shard.loop.now() + kTailPatience;
-    while (true) {
-      const AnswerReader::Piece piece = attempt_.answer().next(x_.parts.shard.scratch);
-      if (piece.state == AnswerReader::State::kPayload) continue;
-      if (piece.state != AnswerReader::State::kNothing) break;
-      attempt_.answer().keep();
-      const auto woken = co_await x_.wait();
-      if (!woken || *woken == Wake::kPhaseDeadline) break;
-    }
-    co_return Failure{};
+    return Next::kTail;
   }
 
   // The body has ended where the stream may.
-  void finish() {
+  Next finish() {
     send();
     note_usage();
     attempt_.end_ok();
     attempt_.note_first_byte();
     x_.begin_stream();
     x_.parts.reply.finish();
+    return Next::kEnd;
   }
 
   void note_usage() {
@@ -229,7 +230,7 @@ class StreamRelay {
 
   // Before the first event another engine may be tried, or the client gets a plain error; after it,
   // an error in-band.
-  Step<Failure> give_up(RelayFault trouble) {
+  Next give_up(RelayFault trouble) {
     send();
     note_usage();
     const auto& said = inspector_.error();
@@ -243,11 +244,13 @@ class StreamRelay {
     }
     auto failure = attempt_.fail_with(trouble.kind, trouble.code, trouble.text);
     if (said) failure.refusal = UpstreamRefusal{*said, {}, {}, {}};
-    if (!sent_) return Failure(std::move(failure));
+    if (!sent_) {
+      result_ = Failure(std::move(failure));
+      return Next::kEnd;
+    }
     x_.next_sequence_number = inspector_.next_sequence_number();
-    Stop why{Stop::Kind::kError, std::move(failure.error)};
-    why.said = said;
-    return std::unexpected(std::move(why));
+    result_ = std::unexpected(Stop{Stop::Kind::kError, std::move(failure.error), said});
+    return Next::kEnd;
   }
 
   Attempt& attempt_;
@@ -257,6 +260,7 @@ class StreamRelay {
   http::SseSplitter events_;
   http::LineSplitter lines_;
   openai::StreamInspector inspector_;
+  Step<Failure> result_;
   bool sent_ = false;   // an event has gone to the client
   bool whole_ = false;  // the batch ends with the stream's last event
 };
@@ -265,7 +269,29 @@ class StreamRelay {
 
 port::Task<Step<Failure>> relay_stream(Attempt& attempt) {
   StreamRelay relay(attempt);
-  co_return co_await relay.run();
+  while (true) {
+    switch (relay.step()) {
+      case StreamRelay::Next::kGoOn:
+        break;
+      case StreamRelay::Next::kCatchUp: {
+        const auto caught = co_await attempt.exchange().let_client_catch_up();
+        if (!caught) co_return relay.stopped(caught.error());
+        break;
+      }
+      case StreamRelay::Next::kWait: {
+        const auto woken = co_await relay.await_more();
+        if (!woken) co_return relay.stopped(woken.error());
+        if (*woken != Wake::kPhaseDeadline) break;
+        relay.stalled();
+        co_return relay.result();
+      }
+      case StreamRelay::Next::kTail:
+        co_await relay.read_tail();
+        co_return relay.result();
+      case StreamRelay::Next::kEnd:
+        co_return relay.result();
+    }
+  }
 }
 
 }  // namespace infermesh::data

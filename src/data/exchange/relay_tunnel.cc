@@ -4,6 +4,7 @@
 // half sent.
 #include <fmt/format.h>
 
+#include "base/free_text.h"
 #include "base/text.h"
 #include "data/exchange/attempt.h"
 #include "data/exchange/upstream_head.h"
@@ -12,7 +13,7 @@
 namespace infermesh::data {
 namespace {
 
-using Failure = std::optional<AttemptFailure>;
+using Failure = Rare<AttemptFailure>;
 
 constexpr std::uint32_t kPassesAtOnce = 8;  // so that who sends fast leaves the loop to others
 
@@ -77,7 +78,7 @@ class Tunnel {
     if (out.blocked() || out.failed() || client_side_ != Side::kOpen) return false;
     if (!client_.input.empty()) {
       send(out, client_.input);
-      client_.input = {};
+      free_text(client_.input);
       return true;
     }
     std::span<char> scratch = x_.parts.shard.scratch;

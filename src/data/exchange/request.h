@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "data/shard/shard.h"
 #include "data/stream/client_side.h"
@@ -19,8 +20,16 @@ struct RequestStart {
 
 // What the request's target says, where the body does not.
 struct NamedByTarget {
-  std::string_view model = {};  // decoded; empty: the body names it
+  std::string model = {};  // decoded; empty: the body names it
   bool stream = false;
+};
+
+// Who holds the request's head. Once an answer has begun nobody asks for its headers any more.
+class HeadHolder {
+ public:
+  virtual ~HeadHolder() = default;
+  // Of the head only method and path stay, and they move.
+  virtual void forget_headers() = 0;
 };
 
 struct ExchangeParts {
@@ -29,6 +38,7 @@ struct ExchangeParts {
   Waiter& waiter;
   Reply& reply;
   const http::RequestHead& head;
+  HeadHolder& head_holder;
   Api api;
   std::string_view path;  // as engines know it
   const RequestStart& start;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/free_text.h"
 #include "base/text.h"
 
 namespace infermesh::data {
@@ -59,6 +60,11 @@ void RequestBody::sent(std::uint64_t offset) {
   }
   kept_.erase(0, offset - begin_);
   begin_ = offset;
+}
+
+void RequestBody::release() {
+  begin_ += kept_.size();
+  free_text(kept_);
 }
 
 // Doubling would take up to twice what is ever held of a long upload.
@@ -143,7 +149,7 @@ Result<RequestBody::Step> RequestBody::pump(ClientSide& client, std::span<char> 
   }
   if (decoder_.done() && !finished_) {
     finished_ = true;
-    if (client.input.empty()) client.input = {};
+    if (client.input.empty()) free_text(client.input);
     IM_TRY(reader_.finish());
     return Step::kProgress;
   }

@@ -45,6 +45,9 @@ class RequestBody {
   bool may_outgrow() const;                   // it can come to be not whole
   // The bytes before `offset` have been handed to an engine.
   void sent(std::uint64_t offset);
+  // Nothing more of it is taken in or sent: frees what is held. Only received(), announced() and
+  // complete() may be asked then; the reader may go.
+  void release();
 
  private:
   Result<Step> read_some(ClientSide& client, std::span<char> scratch);

@@ -55,6 +55,21 @@ TEST(RequestBody, TakesItsOwnBytesAndLeavesTheNextRequest) {
   EXPECT_EQ(client.input, "POST /");
 }
 
+TEST(RequestBody, ReleasedItHoldsNothingAndStillKnowsItsSize) {
+  Wires wires;
+  ClientSide client(std::move(wires.near_end));
+  http::RequestHead head;
+  head.content_length = 13;
+  openai::FactsReader facts(Api::kChat, {});
+  RequestBody body(head, facts, {1000});
+  wires.say(R"({"model":"m"})");
+  EXPECT_EQ(body.pump(client, wires.scratch, 1 << 20), RequestBody::Step::kProgress);
+  body.release();
+  EXPECT_EQ(body.received(), 13u);
+  EXPECT_EQ(body.from(13), "");
+  EXPECT_TRUE(body.complete());
+}
+
 TEST(RequestBody, RefusesWhatIsTooLargeAndSeesTheClientGo) {
   Wires wires;
   ClientSide client(std::move(wires.near_end));

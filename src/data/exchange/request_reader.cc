@@ -2,6 +2,9 @@
 
 #include "base/text.h"
 #include "core/model/api_kind.h"
+#include "wire/kserve/infer_reader.h"
+#include "wire/openai/facts.h"
+#include "wire/openai/form_reader.h"
 
 namespace infermesh::data {
 namespace {
@@ -37,19 +40,17 @@ kserve::InferOptions infer_options(const ExchangeParts& parts) {
 
 }  // namespace
 
-RequestReader::RequestReader(const ExchangeParts& parts) {
+std::unique_ptr<openai::BodyReader> make_request_reader(const ExchangeParts& parts) {
   switch (body_form(parts.api)) {
     case BodyForm::kJson:
-      body_ = &kept_.emplace<openai::FactsReader>(parts.api, facts_options(parts));
-      break;
+      return std::make_unique<openai::FactsReader>(parts.api, facts_options(parts));
     case BodyForm::kForm:
-      body_ = &kept_.emplace<openai::FormReader>(parts.api, form_options(parts));
-      break;
+      return std::make_unique<openai::FormReader>(parts.api, form_options(parts));
     case BodyForm::kTensor:
     case BodyForm::kNone:
-      body_ = &kept_.emplace<kserve::InferReader>(parts.api, infer_options(parts));
       break;
   }
+  return std::make_unique<kserve::InferReader>(parts.api, infer_options(parts));
 }
 
 }  // namespace infermesh::data

@@ -100,8 +100,7 @@ void Routing::note_names(const Decision& decision) {
 void Routing::note_undecided(const Stop& why) {
   if (!record.undecided) return;
   record.undecided->wait = false;
-  record.undecided->refusal = why.error.code;
-  if (why.kind == Stop::Kind::kClientGone) record.undecided->refusal = ErrorCode::kClientClosed;
+  record.undecided->refusal = why.code();
 }
 
 port::Task<Step<>> Routing::pause(Duration duration) {

@@ -73,8 +73,7 @@ port::Task<Step<typename Attempt::Failure>> Routing::try_engines(Request& reques
     if (queued_since_ != kNever) record.queued += shard_.loop.now() - queued_since_;
     if (!decision) {
       note_undecided(decision.error());
-      const bool nothing_left =
-          failure && decision.error().error.code == ErrorCode::kNoHealthyBackend;
+      const bool nothing_left = failure && decision.error().code() == ErrorCode::kNoHealthyBackend;
       if (!nothing_left) co_return std::unexpected(decision.error());
       co_return std::move(failure);
     }

@@ -45,7 +45,7 @@ port::Task<void> GrpcCall::run() {
     if (written) {
       parts.stream.end(std::move(trailers));
     } else {
-      served = std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+      served = client_left();
     }
   }
   if (!served) co_await end_with(served.error());
@@ -62,7 +62,7 @@ port::Task<Step<>> GrpcCall::serve() {
 
 port::Task<Step<Wake>> GrpcCall::wait() {
   const Wake woken = co_await parts.waiter.wait();
-  if (parts.stream.broken()) co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+  if (parts.stream.broken()) co_return client_left();
   switch (woken) {
     case Wake::kProgress:
     case Wake::kKeepalive:
@@ -80,13 +80,13 @@ port::Task<Step<Wake>> GrpcCall::wait() {
                                   human_duration(parts.shard.settings.client_stall_timeout)),
                       {}});
     case Wake::kClientGone:
-      co_return std::unexpected(Stop{Stop::Kind::kClientGone, {}, {}});
+      co_return client_left();
     case Wake::kStopped:
       break;
   }
   co_return std::unexpected(
       Stop{Stop::Kind::kStopped,
-           {ErrorCode::kDraining, "This router stops and could not wait longer.", {}}});
+           Error{ErrorCode::kDraining, "This router stops and could not wait longer.", {}}});
 }
 
 void GrpcCall::forget_sent() {
@@ -155,22 +155,22 @@ port::Task<void> GrpcCall::end_with(const Stop& why) {
     parts.stream.reset(http2::Code::kCancel);
     co_return;
   }
-  record.error_code = error_info(why.error.code).name;
-  if (why.error.code == ErrorCode::kClientTooSlow) {
+  record.error_code = error_info(why.code()).name;
+  if (why.code() == ErrorCode::kClientTooSlow) {
     status = grpc::Status::kCancelled;
     parts.shard.meter.client_stalled();
     parts.stream.reset(http2::Code::kCancel);
     co_return;
   }
-  const bool late = why.error.code == ErrorCode::kDeadlineExceeded;
+  const bool late = why.code() == ErrorCode::kDeadlineExceeded;
   parts.waiter.total_deadline = kNever;
   if (answer_begun && parts.client.out.blocked() && !late) co_await flush();
   if (parts.client.out.blocked()) {  // whoever does not read does not read a status either
-    status = grpc::status_of(why.error.code);
+    status = grpc::status_of(why.code());
     parts.stream.reset(http2::Code::kCancel);
     co_return;
   }
-  refuse(why.error);
+  refuse(*why.error);
 }
 
 // The names of OpenTelemetry's conventions for RPC.

@@ -1,5 +1,7 @@
 #include "data/http2/stream.h"
 
+#include "base/free_text.h"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -19,7 +21,7 @@ IoResult Http2Stream::read(std::span<char> into) {
     std::memcpy(into.data(), unread_.data() + read_, count);
     read_ += count;
     if (!unread()) {
-      unread_ = {};
+      free_text(unread_);
       read_ = 0;
     }
     if (link() != nullptr) link()->note_read(*this, count);
@@ -88,7 +90,7 @@ void Http2Stream::abort() {
 
 void Http2Stream::reset(Code code) {
   aborted_ = true;
-  pending_ = {};
+  free_text(pending_);
   sent_ = 0;
   if (link() != nullptr && !closed_) link()->reset(*this, code);
 }
@@ -106,7 +108,7 @@ void Http2Stream::leave() {
 
 void Http2Stream::drop_unread() {
   const std::size_t count = unread_.size() - read_;
-  unread_ = {};
+  free_text(unread_);
   read_ = 0;
   if (count > 0 && link() != nullptr) link()->note_read(*this, count);
 }
@@ -137,7 +139,7 @@ void Http2Stream::on_closed(Code code) {
   code_ = code;
   broken_ = !ended_in_ || (!asked_ && !ended_out_);  // a server may answer before it has all
   if (broken_) drop_unread();
-  pending_ = {};
+  free_text(pending_);
   sent_ = 0;
   tell_reader(IoStatus::kOk);
   tell_writer(IoStatus::kOk);
@@ -163,7 +165,7 @@ void Http2Stream::take(std::size_t bytes, std::string& out) {
   out.append(pending_, sent_, bytes);
   sent_ += bytes;
   if (sent_ == pending_.size()) {
-    pending_ = {};
+    free_text(pending_);
     sent_ = 0;
   }
   tell_change();

@@ -29,7 +29,7 @@ constexpr Duration kLingerMax =
 constexpr std::size_t kHeadReadBytes = 8 << 10;
 constexpr std::size_t kLingerBytesMax = 4 << 20;  // and how much of it
 
-class Connection {
+class Connection final : public HeadHolder {
  public:
   Connection(Shard& shard, LiveConnections& all, port::StreamPtr stream)
       : shard_(shard),
@@ -41,6 +41,8 @@ class Connection {
     client_.stream.attach(&waiter_.wake);
     client_.half_close_is_gone = shard.settings.half_close_cancels;
   }
+
+  void forget_headers() override { http::forget_headers(parser_.head(), head_text_); }
 
   port::Task<void> run() {
     while (co_await read_head()) {
@@ -147,14 +149,15 @@ port::Task<bool> Connection::read_head() {
 
 port::Task<bool> Connection::serve_one() {
   // The head's views must stay put while more of the body is read onto `input`.
+  std::string rest(client_.input, head_size_);
   head_text_ = std::move(client_.input);
-  client_.input.assign(head_text_, head_size_);
-  const http::RequestHead& head = parser_.head();
+  client_.input = std::move(rest);
+  const http::RequestHead& head = std::as_const(parser_).head();
 
   Reply reply(client_, {head.version_minor, head.keep_alive, nullptr, payload_for(head)});
   if (shard_.draining) reply.close_after();
   const RequestStart start = start_request(shard_, &head);
-  co_await serve_request({shard_, client_, waiter_, reply, start}, head);
+  co_await serve_request({shard_, client_, waiter_, reply, start, *this}, head);
   if (!co_await flush_reply(shard_, client_, waiter_)) {
     client_.stream.close(port::CloseMode::kReset);
     co_return false;
@@ -177,7 +180,7 @@ port::Task<bool> Connection::serve_one() {
 port::Task<void> Connection::refuse(const Error& error) {
   Reply reply(client_, {1, false});
   const RequestStart start = start_request(shard_, nullptr);
-  refuse_request({shard_, client_, waiter_, reply, start}, error);
+  refuse_request({shard_, client_, waiter_, reply, start, *this}, error);
   if (co_await flush_reply(shard_, client_, waiter_)) co_await linger();
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/free_text.h"
 #include "data/grpc/call.h"
 #include "data/http2/link.h"
 #include "data/http2/reply_frames.h"
@@ -25,10 +26,23 @@ http2::Session::Limits session_limits(const config::Settings& settings) {
 }
 
 // A request as its stream is served.
-struct Arrived {
+class Arrived final : public HeadHolder {
+ public:
+  Arrived(std::shared_ptr<Http2Stream> on, Result<http::RequestHead> asked,
+          http2::FieldBlock fields)
+      : stream(std::move(on)), head(std::move(asked)), block_(std::move(fields)) {}
+
+  void forget_headers() override {
+    http::forget_headers(*head, kept_);
+    const http2::FieldBlock gone(std::move(block_));
+  }
+
   std::shared_ptr<Http2Stream> stream;
   Result<http::RequestHead> head;
-  http2::FieldBlock block;  // that the head's views lie in
+
+ private:
+  http2::FieldBlock block_;  // that the head's views lie in, until they
+  std::string kept_;         // lie here
 };
 
 class Http2Connection final : public Http2LinkOwner {
@@ -76,8 +90,7 @@ bool Http2Connection::on_stream(std::shared_ptr<Http2Stream> stream, Result<http
                                 http2::FieldBlock block) {
   // Streams that were reset are served until their exchange has noticed.
   if (serving_ >= 2 * std::size_t{shard_.settings.http2_streams_max}) return false;
-  auto arrived =
-      std::make_unique<Arrived>(Arrived{std::move(stream), std::move(head), std::move(block)});
+  auto arrived = std::make_unique<Arrived>(std::move(stream), std::move(head), std::move(block));
   ++serving_;
   shard_.loop.spawn(serve(std::move(arrived)));
   return true;
@@ -110,7 +123,7 @@ port::Task<void> Http2Connection::answer(Arrived& arrived, ClientSide& client, W
   const auto payload = arrived.head ? payload_for(*arrived.head) : Reply::Payload::kSent;
   Reply reply(client, {1, true, &frames, payload});
   const RequestStart start = start_request(shard_, arrived.head ? &*arrived.head : nullptr);
-  const Serving serving{shard_, client, waiter, reply, start};
+  const Serving serving{shard_, client, waiter, reply, start, arrived};
   if (arrived.head) {
     co_await serve_request(serving, *arrived.head);
   } else {
@@ -159,7 +172,7 @@ port::Task<void> Http2Connection::converse() {
   waiter_.watch_client = false;
   idle_since_ = shard_.loop.now();
   auto state = link_.receive(std::string_view(transport_.input));
-  transport_.input = {};
+  free_text(transport_.input);
   while (true) {
     if (shard_.draining) go_on_draining();
     link_.send();

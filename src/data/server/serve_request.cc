@@ -21,7 +21,7 @@ struct Asked {
 
 // For metrics and the access log, when no exchange does it.
 void note(const Serving& serving, const Asked& asked) {
-  const auto& [shard, client, waiter, reply, start] = serving;
+  const auto& [shard, client, waiter, reply, start, holder] = serving;
   shard.meter.answered({.received = start.received_wall,
                         .total = shard.loop.now() - start.received,
                         .client = client.stream,
@@ -37,7 +37,7 @@ void note(const Serving& serving, const Asked& asked) {
 // A body of a few bytes, whole; nothing when it is not that.
 port::Task<std::optional<std::string>> small_body(const Serving& serving,
                                                   const http::RequestHead& head) {
-  const auto& [shard, client, waiter, reply, start] = serving;
+  const auto& [shard, client, waiter, reply, start, holder] = serving;
   http::BodyDecoder decoder(head);
   std::string body;
   waiter.phase_deadline = shard.loop.now() + shard.settings.client_body_timeout;
@@ -62,7 +62,7 @@ port::Task<std::optional<std::string>> small_body(const Serving& serving,
 
 std::string_view reply_control(const Serving& serving, const http::RequestHead& head,
                                const RouteMatch& match, const Result<ControlAnswer>& answer) {
-  const auto& [shard, client, waiter, reply, start] = serving;
+  const auto& [shard, client, waiter, reply, start, holder] = serving;
   if (!answer) {
     if (answer.error().code == ErrorCode::kClientClosed) {
       reply.abort();
@@ -79,8 +79,7 @@ std::string_view reply_control(const Serving& serving, const http::RequestHead& 
   return {};
 }
 
-port::Task<void> answer_kserve(const Serving& serving, const http::RequestHead& head,
-                               const RouteMatch& match) {
+port::Task<void> answer_kserve(Serving serving, const http::RequestHead& head, RouteMatch match) {
   const auto body = co_await small_body(serving, head);
   if (!body) serving.reply.close_after();
   if (match.kserve == kserve::Call::kControl && serving.shard.settings.model_control) {
@@ -103,6 +102,18 @@ port::Task<void> answer_kserve(const Serving& serving, const http::RequestHead& 
   note(serving, {head.method, head.path, "kserve", error});
 }
 
+port::Task<void> relay_stored(Serving serving, const http::RequestHead& head, RouteMatch match) {
+  const std::string path = fmt::format("{}{}{}", match.route->path, match.rest, match.route->tail);
+  ExchangeParts parts{
+      serving.shard,    serving.client, serving.waiter, serving.reply, head, serving.head_holder,
+      match.route->api, path,           serving.start,  match.rest,    {}};
+  co_await run_exchange(std::move(parts));
+}
+
+port::Task<void> answered() {
+  co_return;
+}
+
 }  // namespace
 
 RequestStart start_request(Shard& shard, const http::RequestHead* head) {
@@ -117,38 +128,40 @@ RequestStart start_request(Shard& shard, const http::RequestHead* head) {
   return start;
 }
 
+// Not a coroutine: for most requests the task is the exchange itself, without a frame around it.
 port::Task<void> serve_request(Serving serving, const http::RequestHead& head) {
-  auto& [shard, client, waiter, reply, start] = serving;
-  const RouteMatch match = find_route(head.method, head.path);
-  if (match.status == RouteStatus::kFound && match.route->action == Action::kInference) {
-    std::string model = match.model;
+  const auto& [shard, client, waiter, reply, start, holder] = serving;
+  RouteMatch match = find_route(head.method, head.path);
+  const bool found = match.status == RouteStatus::kFound;
+  if (found && match.route->action == Action::kInference) {
     if (match.route->api == Api::kRealtime) {
-      model = http::percent_decoded(http::query_value(head.query, "model").value_or(""));
+      match.model = http::percent_decoded(http::query_value(head.query, "model").value_or(""));
     }
-    const NamedByTarget named{model, match.stream};
-    const ExchangeParts parts{shard,      client, waiter, reply, head, match.route->api,
-                              match.path, start,  {},     named};
-    co_await run_exchange(parts);
-    co_return;
+    return run_exchange({shard,
+                         client,
+                         waiter,
+                         reply,
+                         head,
+                         holder,
+                         match.route->api,
+                         match.path,
+                         start,
+                         {},
+                         {std::move(match.model), match.stream}});
   }
-  if (match.status == RouteStatus::kFound && match.route->action == Action::kKserve) {
-    co_await answer_kserve(serving, head, match);
-    co_return;
+  if (found && match.route->action == Action::kKserve) {
+    return answer_kserve(serving, head, std::move(match));
   }
-  if (match.status == RouteStatus::kFound && match.route->action == Action::kStored) {
-    const std::string path =
-        fmt::format("{}{}{}", match.route->path, match.rest, match.route->tail);
-    co_await run_exchange(
-        {shard, client, waiter, reply, head, match.route->api, path, start, match.rest});
-    co_return;
+  if (found && match.route->action == Action::kStored) {
+    return relay_stored(serving, head, std::move(match));
   }
   const bool has_body =
       head.framing() != http::BodyFraming::kNone && head.content_length.value_or(1) > 0;
   if (has_body) reply.close_after();
-  const bool found = match.status == RouteStatus::kFound;
   const std::string_view error = found ? reply_itself(shard, reply, *match.route, match.rest, start)
                                        : reply_unrouted(shard, reply, head, match, start);
   note(serving, {head.method, head.path, found ? "models" : "unknown", error});
+  return answered();
 }
 
 void refuse_request(const Serving& serving, const Error& error) {

@@ -20,6 +20,7 @@ struct Serving {
   Waiter& waiter;
   Reply& reply;
   const RequestStart& start;
+  HeadHolder& head_holder;
 };
 // The reply is ended or aborted when it returns; what is written may still be on its way.
 port::Task<void> serve_request(Serving serving, const http::RequestHead& head);

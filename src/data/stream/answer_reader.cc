@@ -1,5 +1,7 @@
 #include "data/stream/answer_reader.h"
 
+#include "base/free_text.h"
+
 namespace infermesh::data {
 
 using port::IoStatus;
@@ -33,7 +35,7 @@ AnswerReader::Piece AnswerReader::next(std::span<char> scratch) {
 
 void AnswerReader::keep() {
   if (rest_.empty()) {
-    text_ = {};
+    free_text(text_);
     return;
   }
   std::string saved(rest_);

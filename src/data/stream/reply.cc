@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/assert.h"
+#include "base/free_text.h"
 #include "wire/http/write.h"
 
 namespace infermesh::data {
@@ -86,7 +87,7 @@ void Reply::write(std::span<const std::string_view> pieces, std::string_view tai
   if (chunked_ && size > 0) all[count++] = http::kChunkEnd;
   if (!tail.empty()) all[count++] = tail;
   client_.out.write(std::span(all.data(), count));
-  head_ = {};  // sent; a silent stream holds nothing of it
+  free_text(head_);  // sent; a silent stream holds nothing of it
 }
 
 void Reply::send_head() {

@@ -3,6 +3,13 @@
 #include <algorithm>
 
 namespace infermesh::data {
+namespace {
+
+bool same(const Rare<TlsOptions>& one, const std::optional<TlsOptions>& other) {
+  return one.has_value() == other.has_value() && (!one || *one == *other);
+}
+
+}  // namespace
 
 UpstreamPool::UpstreamPool(port::Loop& loop, Limits limits)
     : loop_(loop), limits_(limits), expiry_([this] { expire(); }) {}
@@ -15,7 +22,9 @@ UpstreamConnectionPtr UpstreamPool::take(const Endpoint& endpoint) {
     UpstreamConnectionPtr connection = std::move(connections.back());
     connections.pop_back();
     // An id may have passed to another engine since.
-    if (connection->authority != endpoint.authority || connection->tls != endpoint.tls) continue;
+    if (connection->authority != endpoint.authority || !same(connection->tls, endpoint.tls)) {
+      continue;
+    }
     connection->stream.when_disturbed(nullptr);
     connection->reused = true;
     return connection;
@@ -44,7 +53,7 @@ port::Task<void> UpstreamPool::make(Endpoint endpoint, Instant deadline,
     auto connection = std::make_unique<UpstreamConnection>(std::move(*stream));
     connection->endpoint = endpoint.id;
     connection->authority = endpoint.authority;
-    connection->tls = endpoint.tls;
+    if (endpoint.tls) connection->tls = *endpoint.tls;
     if (state->wake == nullptr) {
       give_back(std::move(connection));
       co_return;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/rare.h"
 #include "core/model/mesh_view.h"
 #include "data/stream/watched_stream.h"
 #include "port/loop.h"
@@ -21,7 +22,7 @@ struct UpstreamConnection {
   WatchedStream stream;
   EndpointId endpoint;
   std::string authority;
-  std::optional<TlsOptions> tls;
+  Rare<TlsOptions> tls;
   bool reused = false;  // has carried a request before: a reset before the first byte says little
                         // about the engine
   Instant idle_since{};

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/rare.h"
 #include "base/result.h"
 #include "wire/http/head.h"
 
@@ -40,7 +41,7 @@ class BodyDecoder {
 
   BodyState state() const { return state_; }
   bool done() const { return state_ == BodyState::kDone; }
-  const Error& error() const { return error_; }   // when kError
+  const Error& error() const { return *error_; }  // when kError
   std::uint64_t total() const { return total_; }  // payload bytes so far
   std::uint64_t expected() const { return framing_ == BodyFraming::kLength ? remaining_ : 0; }
 
@@ -72,7 +73,7 @@ class BodyDecoder {
   std::uint16_t dropped_ = 0;    // bytes of this extension, or of all trailers
   std::uint64_t remaining_ = 0;  // of the body, or of this chunk
   std::uint64_t total_ = 0;
-  Error error_;
+  Rare<Error> error_;
 };
 
 }  // namespace infermesh::http

@@ -110,6 +110,18 @@ std::optional<Error> complete_request(RequestHead& head) {
   return obey(head);
 }
 
+void forget_headers(RequestHead& head, std::string& text) {
+  std::string kept;
+  kept.reserve(head.method.size() + head.path.size());
+  kept += head.method;
+  kept += head.path;
+  text.swap(kept);
+  head.path = std::string_view(text).substr(head.method.size());
+  head.method = std::string_view(text).substr(0, head.method.size());
+  head.target = head.query = {};
+  Headers().swap(head.headers);
+}
+
 std::optional<std::string_view> find(const Headers& headers, HeaderName name) {
   for (const Header& header : headers) {
     if (header.id == name) return header.value;

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -63,6 +64,10 @@ struct ResponseHead {
 // Splits the target, and obeys the headers that the router itself must. nullopt: nothing wrong.
 std::optional<Error> complete_request(RequestHead& head);
 
+// Keeps of the head's text only method and path, in `text`, and frees the rest. The views may have
+// pointed into `text`.
+void forget_headers(RequestHead& head, std::string& text);
+
 enum class HeadState : std::uint8_t { kNeedMore, kDone };
 
 struct HeadProgress {
@@ -77,7 +82,8 @@ class RequestHeadParser {
   // kDone: reset().
   Result<HeadProgress> feed(std::string_view buffer);
   const RequestHead& head() const { return head_; }  // after kDone
-  void reset();                                      // for the next message; keeps capacity
+  RequestHead& head() { return head_; }
+  void reset();  // for the next message; keeps capacity
 
  private:
   Result<void> complete(std::string_view buffer);

@@ -67,7 +67,7 @@ void HeadScan::restart(std::size_t at) {
   empty_lines_ = 0;
   start_line_ = {};
   framing_ = {};
-  error_.reset();
+  error_ = {};
 }
 
 HeadScan::Step HeadScan::refuse(std::string detail) {
@@ -144,7 +144,7 @@ bool HeadScan::take_header(std::string_view line, Headers& headers) {
   }
   // Spaces after it are let pass, a tab is not: some readers take it for a part of the value.
   const auto value = line.back() == '\t' ? line.substr(name_size + 1) : header.value;
-  error_ = framing_.take(kind_, header.id, value);
+  if (auto wrong = framing_.take(kind_, header.id, value)) error_ = std::move(*wrong);
   return !error_;
 }
 
@@ -152,8 +152,10 @@ bool HeadScan::take_line(std::string_view line, Headers& headers) {
   if (lines_ > 0) {
     if (!take_header(line, headers)) return false;
   } else {
-    error_ = read_start_line(kind_, line, start_line_);
-    if (error_) return false;
+    if (auto wrong = read_start_line(kind_, line, start_line_)) {
+      error_ = std::move(*wrong);
+      return false;
+    }
     framing_.version_minor = start_line_.version_minor;
     if (headers.capacity() == 0) headers.reserve(kHeadersUsual);
   }
@@ -177,8 +179,10 @@ HeadScan::Step HeadScan::advance(std::string_view buffer, Headers& headers) {
   const char* const end = buffer.data() + buffer.size();
   while (line_ < buffer.size()) {
     if (lines_ == 0) {
-      error_ = check_first_byte(buffer[line_]);
-      if (error_) return Step::kRefused;
+      if (auto wrong = check_first_byte(buffer[line_])) {
+        error_ = std::move(*wrong);
+        return Step::kRefused;
+      }
     }
     const auto at =
         static_cast<std::size_t>(find_control(buffer.data() + scanned_, end) - buffer.data());

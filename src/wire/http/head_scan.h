@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/rare.h"
 #include "base/result.h"
 #include "wire/http/framing.h"
 #include "wire/http/header_name.h"
@@ -65,7 +66,7 @@ class HeadScan {
   int empty_lines_ = 0;
   StartLine start_line_;
   Framing framing_;
-  std::optional<Error> error_;
+  Rare<Error> error_;
 };
 
 bool is_token(std::string_view text);          // RFC 9110 5.6.2, not empty

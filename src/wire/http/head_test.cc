@@ -374,5 +374,22 @@ TEST(Headers, HopByHopNamesAreKnownInAnyCase) {
   EXPECT_FALSE(connection_lists(headers, "x-priv"));
 }
 
+TEST(RequestHead, ForgettingItsHeadersLeavesMethodAndPath) {
+  std::string text =
+      "POST /v1/chat/completions?a=b HTTP/1.1\r\nhost: x\r\nx-long: " + std::string(1000, 'y') +
+      "\r\n\r\n";
+  RequestHeadParser parser;
+  ASSERT_EQ(parser.feed(text)->state, HeadState::kDone);
+  forget_headers(parser.head(), text);
+  EXPECT_EQ(parser.head().method, "POST");
+  EXPECT_EQ(parser.head().path, "/v1/chat/completions");
+  EXPECT_EQ(parser.head().query, "");
+  EXPECT_EQ(parser.head().headers.capacity(), 0u);
+  EXPECT_EQ(text, "POST/v1/chat/completions");
+  parser.reset();
+  EXPECT_EQ(parser.feed("GET / HTTP/1.1\r\nhost: x\r\n\r\n")->state, HeadState::kDone);
+  EXPECT_EQ(parser.head().method, "GET");
+}
+
 }  // namespace
 }  // namespace infermesh::http

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/rare.h"
 #include "core/model/api.h"
 #include "wire/openai/answer_scan.h"
 #include "wire/openai/error_body.h"
@@ -51,7 +52,7 @@ class StreamInspector {
   bool ends_with_body() const { return may_end_ && !failed_; }
   // An error frame, a bad frame, or response.failed.
   bool failed() const { return failed_; }
-  const std::optional<UpstreamError>& error() const { return error_; }
+  const Rare<UpstreamError>& error() const { return error_; }
 
   Usage usage() const { return scan_.usage(); }
   std::uint64_t content_events() const { return content_events_; }
@@ -75,7 +76,7 @@ class StreamInspector {
   Api api_;
   UsageEvents usage_events_;
   AnswerScan scan_;
-  std::optional<UpstreamError> error_;
+  Rare<UpstreamError> error_;
   std::string finish_reason_;
   std::uint32_t finish_reasons_ = 0;
   std::uint64_t content_events_ = 0;
