@@ -70,7 +70,8 @@ TEST(ErrorReply, AnEnginesErrorOnMessagesHasTheTypeOfItsStatus) {
   const auto type_of = [](std::uint16_t status, std::string_view body) {
     const UpstreamError said =
         normalize_upstream_error(Api::kMessages, status, "application/json", body);
-    const auto members = json::read_members(error_reply(ErrorFamily::kAnthropic, said, "r").body);
+    const std::string body_sent = error_reply(ErrorFamily::kAnthropic, said, "r").body;
+    const auto members = json::read_members(body_sent);
     return json::find_member(*members, "error.type")->text();
   };
   const std::string_view plain = R"({"detail":"No."})";
