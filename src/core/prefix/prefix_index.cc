@@ -41,6 +41,7 @@ void store(std::uint64_t& word, std::uint64_t value) {
 
 // Marks, numbered from 0: each of the first kDense blocks, then kPerOctave for each doubling.
 constexpr std::uint32_t kDense = 64, kPerOctave = 16;
+constexpr std::uint32_t kMarksInPage = 16;
 
 // How many blocks a mark stands at the end of.
 std::uint32_t blocks_at(std::uint32_t mark) {
@@ -69,17 +70,25 @@ PrefixIndex::PrefixIndex(Bytes budget, Duration ttl) : ttl_(ttl) {
   const auto wanted = static_cast<std::uint64_t>(std::max<std::int64_t>(budget.value, 64 << 10));
   buckets_ = std::bit_floor(wanted / kBucketBytes);
   // calloc hands out untouched zero pages; an all-zero atomic word is an empty slot.
-  memory_.reset(std::calloc(buckets_ + 1, kBucketBytes));
+  constexpr std::size_t kPageBytes = kPageBuckets * kBucketBytes;
+  std::size_t space = buckets_ * kBucketBytes + kPageBytes;
+  memory_.reset(std::calloc(space, 1));
   IM_ASSERT(memory_ != nullptr);
   void* start = memory_.get();
-  std::size_t space = (buckets_ + 1) * kBucketBytes;
-  slots_ = static_cast<Slot*>(std::align(kBucketBytes, buckets_ * kBucketBytes, start, space));
+  slots_ = static_cast<Slot*>(std::align(kPageBytes, buckets_ * kBucketBytes, start, space));
   IM_ASSERT(slots_ != nullptr);
 }
 
-PrefixIndex::Slot* PrefixIndex::bucket(BlockHash block, std::uint32_t group) const {
-  const std::uint64_t place = mix(block + group * 0x9e3779b97f4a7c15ULL);
-  return slots_ + (place & (buckets_ - 1)) * kSlots;
+// Prompts that share this mark share those before it, so they agree on the page.
+PrefixIndex::Mark PrefixIndex::mark_at(std::span<const BlockHash> blocks, std::uint32_t mark) {
+  const std::uint32_t place = mark % kMarksInPage;
+  return {blocks[blocks_at(mark) - 1], blocks[blocks_at(mark - place) - 1], place};
+}
+
+PrefixIndex::Slot* PrefixIndex::bucket(const Mark& mark, std::uint32_t group) const {
+  const std::uint64_t start = mix(mark.first + group * 0x9e3779b97f4a7c15ULL);
+  const std::uint64_t page = start / kPageBuckets * kPageBuckets & (buckets_ - 1);
+  return slots_ + (page + (start + mark.place) % kPageBuckets) * kSlots;
 }
 
 bool PrefixIndex::alive(std::uint64_t data, Instant now) const {
@@ -95,8 +104,8 @@ bool PrefixIndex::alive(std::uint64_t data, Instant now) const {
   return ((clock - (data >> kClockShift)) & kClockMask) <= (capacity >> kClockUnitBits);
 }
 
-void PrefixIndex::prefetch(BlockHash block, std::uint32_t group) const {
-  const Slot* slots = bucket(block, group);
+void PrefixIndex::prefetch(const Mark& mark, std::uint32_t group) const {
+  const Slot* slots = bucket(mark, group);
   __builtin_prefetch(slots);
   __builtin_prefetch(slots + kSlots / 2);
 }
@@ -104,15 +113,15 @@ void PrefixIndex::prefetch(BlockHash block, std::uint32_t group) const {
 // True when the endpoint did not hold the block before. In one look at the bucket: the place is the
 // slot that holds the block already, else one that is empty or of a cache that is gone, else the
 // one written longest ago.
-bool PrefixIndex::put(BlockHash block, EndpointId endpoint, std::uint64_t data, Instant now) {
-  Slot* const slots = bucket(block, endpoint.value / kGroup);
+bool PrefixIndex::put(const Mark& mark, EndpointId endpoint, std::uint64_t data, Instant now) {
+  Slot* const slots = bucket(mark, endpoint.value / kGroup);
   const std::uint64_t units = time_units(now);
   Slot* place = slots;
   std::uint64_t oldest = 0;
   bool held_before = false;
   for (Slot* slot = slots; slot != slots + kSlots; ++slot) {
     const std::uint64_t held = load(slot->data);
-    const std::uint64_t same = load(slot->tag) ^ held ^ block;
+    const std::uint64_t same = load(slot->tag) ^ held ^ mark.block;
     if ((same | (held >> kEndpointShift ^ endpoint.value)) == 0 && (held & 1) != 0) {
       place = slot;
       held_before = alive(held, now);
@@ -125,7 +134,7 @@ bool PrefixIndex::put(BlockHash block, EndpointId endpoint, std::uint64_t data, 
     place = age > oldest ? slot : place;
     oldest = std::max(age, oldest);
   }
-  store(place->tag, block ^ data);
+  store(place->tag, mark.block ^ data);
   store(place->data, data);
   return !held_before;
 }
@@ -138,28 +147,31 @@ void PrefixIndex::insert(std::span<const BlockHash> blocks, EndpointId endpoint,
                              ((owner.epoch.load(kRelaxed) & kEpochMask) << kEpochShift) |
                              (time_units(now) << kTimeShift) |
                              ((clock & kClockMask) << kClockShift) | 1;
-  constexpr std::uint32_t kAhead = 8;  // buckets fetched ahead: each is a cache miss of its own
+  constexpr std::uint32_t kAhead = 24;  // buckets fetched ahead: each is a cache miss of its own
   const std::uint32_t marks = marks_in(blocks.size());
+  for (std::uint32_t mark = 0; mark < std::min(kAhead, marks); ++mark) {
+    prefetch(mark_at(blocks, mark), endpoint.value / kGroup);
+  }
   std::uint64_t fresh = 0;
   std::uint32_t before = 0;
   for (std::uint32_t mark = 0; mark < marks; ++mark) {
     if (mark + kAhead < marks) {
-      prefetch(blocks[blocks_at(mark + kAhead) - 1], endpoint.value / kGroup);
+      prefetch(mark_at(blocks, mark + kAhead), endpoint.value / kGroup);
     }
     const std::uint32_t count = blocks_at(mark);
-    if (put(blocks[count - 1], endpoint, data, now)) fresh += count - before;
+    if (put(mark_at(blocks, mark), endpoint, data, now)) fresh += count - before;
     before = count;
   }
   owner.inserted.fetch_add(fresh, kRelaxed);
 }
 
 // Bit i: the endpoint group * kGroup + i holds the block.
-std::uint8_t PrefixIndex::holders(BlockHash block, std::uint32_t group, Instant now) const {
-  Slot* slots = bucket(block, group);
+std::uint8_t PrefixIndex::holders(const Mark& mark, std::uint32_t group, Instant now) const {
+  Slot* slots = bucket(mark, group);
   unsigned found = 0;
   for (Slot* slot = slots; slot != slots + kSlots; ++slot) {
     const std::uint64_t data = load(slot->data);
-    if ((load(slot->tag) ^ data) != block || endpoint_of(data) / kGroup != group) continue;
+    if ((load(slot->tag) ^ data) != mark.block || endpoint_of(data) / kGroup != group) continue;
     if (alive(data, now)) found |= 1U << (endpoint_of(data) % kGroup);
   }
   return static_cast<std::uint8_t>(found);
@@ -194,21 +206,21 @@ struct PrefixIndex::Search {
   void bisect(std::span<Group> ends, std::span<std::uint32_t> cached) const;
   // Blocks of so many marks.
   static std::uint32_t length(std::uint32_t held) { return held == 0 ? 0 : blocks_at(held - 1); }
-  BlockHash hash_at(std::uint32_t held) const { return blocks[blocks_at(held - 1) - 1]; }
+  Mark last_of(std::uint32_t held) const { return mark_at(blocks, held - 1); }
 
   // Sets `found` of each group: who holds so many marks. Holding mark n + 1 implies holding mark n,
   // so a mark pushed out of the middle of a run is forgiven when the next one is there.
   template <typename Held>
   void ask(std::span<Group> groups, Held held) const {
-    for (Group& group : groups) index.prefetch(hash_at(held(group)), group.number);
+    for (Group& group : groups) index.prefetch(last_of(held(group)), group.number);
     for (Group& group : groups) {
-      group.found = group.members & index.holders(hash_at(held(group)), group.number, now);
+      group.found = group.members & index.holders(last_of(held(group)), group.number, now);
       const bool lacking = group.found != group.members && held(group) < marks;
-      if (lacking) index.prefetch(hash_at(held(group) + 1), group.number);
+      if (lacking) index.prefetch(last_of(held(group) + 1), group.number);
     }
     for (Group& group : groups) {
       if (group.found == group.members || held(group) == marks) continue;
-      group.found |= group.members & index.holders(hash_at(held(group) + 1), group.number, now);
+      group.found |= group.members & index.holders(last_of(held(group) + 1), group.number, now);
     }
   }
 };

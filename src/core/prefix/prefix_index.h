@@ -10,7 +10,8 @@
 //
 // Of a long prompt only some blocks are kept, its marks: each of the first 64, then sixteen for
 // each doubling. So a prompt of 200 KB takes 120 entries and not 800, and what is told of it is too
-// low by a sixteenth at most.
+// low by a sixteenth at most. Sixteen marks of a prompt lie side by side in a page of 4 KiB, which
+// the first of them chooses: a random page costs more than a random line.
 //
 // Limits: holders of one block in one group of four neighbouring endpoint ids share a bucket.
 // Never fails; a lost or false entry costs one prefill that was predicted wrongly.
@@ -63,6 +64,7 @@ class PrefixIndex {
  private:
   static constexpr std::size_t kSlots = 8;
   static constexpr std::size_t kBucketBytes = kSlots * 16;
+  static constexpr std::size_t kPageBuckets = 4096 / kBucketBytes;
   static constexpr std::size_t kGroup = 4;  // endpoint ids that share a block's bucket
 
   struct Slot {          // both words are only touched through std::atomic_ref
@@ -74,17 +76,23 @@ class PrefixIndex {
     std::atomic<std::uint64_t> inserted{0};  // new blocks so far: the clock of its own LRU
     std::atomic<std::uint64_t> capacity{0};
   };
+  struct Mark {
+    BlockHash block;
+    BlockHash first;      // of the marks beside it: chooses the page
+    std::uint32_t place;  // among them
+  };
   struct Group;   // see match()
   struct Search;  // see match()
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };
 
-  Slot* bucket(BlockHash block, std::uint32_t group) const;
+  static Mark mark_at(std::span<const BlockHash> blocks, std::uint32_t mark);
+  Slot* bucket(const Mark& mark, std::uint32_t group) const;
   bool alive(std::uint64_t data, Instant now) const;
-  bool put(BlockHash block, EndpointId endpoint, std::uint64_t data, Instant now);
-  std::uint8_t holders(BlockHash block, std::uint32_t group, Instant now) const;
-  void prefetch(BlockHash block, std::uint32_t group) const;
+  bool put(const Mark& mark, EndpointId endpoint, std::uint64_t data, Instant now);
+  std::uint8_t holders(const Mark& mark, std::uint32_t group, Instant now) const;
+  void prefetch(const Mark& mark, std::uint32_t group) const;
 
   std::unique_ptr<void, Free> memory_;
   Slot* slots_ = nullptr;
