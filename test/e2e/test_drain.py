@@ -45,7 +45,7 @@ def refuses(mesh) -> bool:
     """A shard that drains has closed its listener; connections are refused when all have."""
     try:
         socket.create_connection(mesh.address, 1).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: closed amid the handshake
         return True
     return False
 

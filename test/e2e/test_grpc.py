@@ -8,7 +8,7 @@ import pytest
 from harness.mesh import engine as engine_object
 from harness.mesh import policy, pool
 from harness.process import resident_bytes
-from harness.wait import eventually
+from harness.wait import MEMORY_TELLS, eventually
 
 grpc = pytest.importorskip("grpc")
 triton = pytest.importorskip("tritonclient.grpc")
@@ -176,7 +176,7 @@ def test_a_large_tensor_passes_without_being_held(stub, mesh, engines):
     tensor = b"x" * (48 << 20)
     assert stub.ModelInfer(asked(tensor=tensor)).raw_output_contents[0] == tensor
     grown = resident_bytes(mesh.program.process.pid) - before
-    assert grown < 12 << 20, f"{grown} bytes more"
+    assert grown < 12 << 20 or not MEMORY_TELLS, f"{grown} bytes more"
 
 
 def test_the_official_client_finds_its_way(mesh, engines):

@@ -34,6 +34,8 @@ _infermesh() {
         --shards) COMPREPLY=(); return ;;
         --data-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --ready-file) COMPREPLY=(); return ;;
+        --handover) COMPREPLY=(); return ;;
+        --handover-wait) COMPREPLY=(); return ;;
         --drain-timeout) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
@@ -58,6 +60,7 @@ _infermesh() {
         --prefix-block-bytes) COMPREPLY=(); return ;;
         --decisions-kept) COMPREPLY=(); return ;;
         --decision-headers) COMPREPLY=(); return ;;
+        --model-control) COMPREPLY=(); return ;;
         --head-bytes-max) COMPREPLY=(); return ;;
         --body-bytes-max) COMPREPLY=(); return ;;
         --upload-bytes-max) COMPREPLY=(); return ;;
@@ -86,7 +89,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --handover --handover-wait --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --model-control --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -109,6 +112,8 @@ _infermesh() {
         --shards) COMPREPLY=(); return ;;
         --data-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --ready-file) COMPREPLY=(); return ;;
+        --handover) COMPREPLY=(); return ;;
+        --handover-wait) COMPREPLY=(); return ;;
         --drain-timeout) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
@@ -133,6 +138,7 @@ _infermesh() {
         --prefix-block-bytes) COMPREPLY=(); return ;;
         --decisions-kept) COMPREPLY=(); return ;;
         --decision-headers) COMPREPLY=(); return ;;
+        --model-control) COMPREPLY=(); return ;;
         --head-bytes-max) COMPREPLY=(); return ;;
         --body-bytes-max) COMPREPLY=(); return ;;
         --upload-bytes-max) COMPREPLY=(); return ;;
@@ -161,7 +167,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --handover --handover-wait --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --model-control --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;
@@ -314,6 +320,8 @@ _infermesh() {
         --shards) COMPREPLY=(); return ;;
         --data-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --ready-file) COMPREPLY=(); return ;;
+        --handover) COMPREPLY=(); return ;;
+        --handover-wait) COMPREPLY=(); return ;;
         --drain-timeout) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=($(compgen -W "error warn info debug" -- "$cur")); return ;;
         --log-format) COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
@@ -338,6 +346,7 @@ _infermesh() {
         --prefix-block-bytes) COMPREPLY=(); return ;;
         --decisions-kept) COMPREPLY=(); return ;;
         --decision-headers) COMPREPLY=(); return ;;
+        --model-control) COMPREPLY=(); return ;;
         --head-bytes-max) COMPREPLY=(); return ;;
         --body-bytes-max) COMPREPLY=(); return ;;
         --upload-bytes-max) COMPREPLY=(); return ;;
@@ -366,7 +375,7 @@ _infermesh() {
         --ejected-share-max) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
+        COMPREPLY=($(compgen -W "--origin --output --help --listen --admin-listen --grpc-listen --connections-max --tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-min-version --tls-handshake-timeout --tls-handshakes-max --config --objects --objects-interval --shards --data-dir --ready-file --handover --handover-wait --drain-timeout --log-level --log-format --access-log --otlp-endpoint --trace-sample --trace-interval --trace-queue-max --engine --discover --discover-ports --discover-forget-after --poll-interval-min --poll-interval-max --poll-timeout --upstream-idle-timeout --upstream-idle-max --usage-ask --default-policy --prompt-bytes-wanted --prefix-index-bytes --prefix-block-bytes --decisions-kept --decision-headers --model-control --head-bytes-max --body-bytes-max --upload-bytes-max --replay-bytes-max --http2-streams-max --stream-buffer-bytes-max --client-head-timeout --client-body-timeout --client-idle-timeout --client-stall-timeout --realtime-idle-timeout --half-close-cancels --sse-keepalive-first --sse-keepalive-every --connect-timeout --queue-timeout --first-byte-timeout --between-bytes-timeout --total-timeout --media-first-byte-timeout --media-total-timeout --queue-max --in-flight-per-engine-max --attempts-max --retry-budget --ejected-share-max" -- "$cur"))
       else
         COMPREPLY=()
       fi ;;

@@ -56,6 +56,8 @@ _infermesh() {
         '--shards=[Event loops that take requests.]:N: ' \
         '--data-dir=[Reserved\: nothing is stored there yet, and the folder is not made.]:DIR:_files -/' \
         '--ready-file=[A file to write when the process takes requests\: JSON with the bound addresses and the process id.]:PATH: ' \
+        '--handover=[A Unix socket for a restart that loses no request.]:PATH: ' \
+        '--handover-wait=[How long a process that takes over waits until it can serve the models that the earlier one serves.]:TIME: ' \
         '--drain-timeout=[On SIGTERM or SIGINT no new requests are taken; those in flight have this long to finish before they are cut.]:TIME: ' \
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
         '--log-format=[How messages are written\: text for people, json for machines, one line each.]:text|json:(text json)' \
@@ -80,6 +82,7 @@ _infermesh() {
         '--prefix-block-bytes=[Prompt text is compared in blocks of this many bytes.]:N: ' \
         '--decisions-kept=[Requests that each shard remembers for `infermesh explain`; the oldest leave.]:N: ' \
         '--decision-headers=[Adds x-infermesh-engine, x-infermesh-attempts and x-infermesh-reason to answers.]:on|off: ' \
+        '--model-control=[Passes KServe'\''s calls that load and unload a model, POST /v2/repository/models/MODEL/load and /unload, to the one engine that speaks KServe, or to the one that the header x-infermesh-engine names.]:on|off: ' \
         '--head-bytes-max=[The longest request head (request line and headers); over it 431.]:SIZE: ' \
         '--body-bytes-max=[The longest request body; over it 413.]:SIZE: ' \
         '--upload-bytes-max=[Longest body of audio and image forms and of KServe tensors, which pass through without being kept.]:SIZE: ' \
@@ -127,6 +130,8 @@ _infermesh() {
         '--shards=[Event loops that take requests.]:N: ' \
         '--data-dir=[Reserved\: nothing is stored there yet, and the folder is not made.]:DIR:_files -/' \
         '--ready-file=[A file to write when the process takes requests\: JSON with the bound addresses and the process id.]:PATH: ' \
+        '--handover=[A Unix socket for a restart that loses no request.]:PATH: ' \
+        '--handover-wait=[How long a process that takes over waits until it can serve the models that the earlier one serves.]:TIME: ' \
         '--drain-timeout=[On SIGTERM or SIGINT no new requests are taken; those in flight have this long to finish before they are cut.]:TIME: ' \
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
         '--log-format=[How messages are written\: text for people, json for machines, one line each.]:text|json:(text json)' \
@@ -151,6 +156,7 @@ _infermesh() {
         '--prefix-block-bytes=[Prompt text is compared in blocks of this many bytes.]:N: ' \
         '--decisions-kept=[Requests that each shard remembers for `infermesh explain`; the oldest leave.]:N: ' \
         '--decision-headers=[Adds x-infermesh-engine, x-infermesh-attempts and x-infermesh-reason to answers.]:on|off: ' \
+        '--model-control=[Passes KServe'\''s calls that load and unload a model, POST /v2/repository/models/MODEL/load and /unload, to the one engine that speaks KServe, or to the one that the header x-infermesh-engine names.]:on|off: ' \
         '--head-bytes-max=[The longest request head (request line and headers); over it 431.]:SIZE: ' \
         '--body-bytes-max=[The longest request body; over it 413.]:SIZE: ' \
         '--upload-bytes-max=[Longest body of audio and image forms and of KServe tensors, which pass through without being kept.]:SIZE: ' \
@@ -291,6 +297,8 @@ _infermesh() {
         '--shards=[Event loops that take requests.]:N: ' \
         '--data-dir=[Reserved\: nothing is stored there yet, and the folder is not made.]:DIR:_files -/' \
         '--ready-file=[A file to write when the process takes requests\: JSON with the bound addresses and the process id.]:PATH: ' \
+        '--handover=[A Unix socket for a restart that loses no request.]:PATH: ' \
+        '--handover-wait=[How long a process that takes over waits until it can serve the models that the earlier one serves.]:TIME: ' \
         '--drain-timeout=[On SIGTERM or SIGINT no new requests are taken; those in flight have this long to finish before they are cut.]:TIME: ' \
         '--log-level=[The least important messages that are written to stderr.]:error|warn|info|debug:(error warn info debug)' \
         '--log-format=[How messages are written\: text for people, json for machines, one line each.]:text|json:(text json)' \
@@ -315,6 +323,7 @@ _infermesh() {
         '--prefix-block-bytes=[Prompt text is compared in blocks of this many bytes.]:N: ' \
         '--decisions-kept=[Requests that each shard remembers for `infermesh explain`; the oldest leave.]:N: ' \
         '--decision-headers=[Adds x-infermesh-engine, x-infermesh-attempts and x-infermesh-reason to answers.]:on|off: ' \
+        '--model-control=[Passes KServe'\''s calls that load and unload a model, POST /v2/repository/models/MODEL/load and /unload, to the one engine that speaks KServe, or to the one that the header x-infermesh-engine names.]:on|off: ' \
         '--head-bytes-max=[The longest request head (request line and headers); over it 431.]:SIZE: ' \
         '--body-bytes-max=[The longest request body; over it 413.]:SIZE: ' \
         '--upload-bytes-max=[Longest body of audio and image forms and of KServe tensors, which pass through without being kept.]:SIZE: ' \

@@ -4,19 +4,18 @@ fails.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 
 from .wait import DEADLINE, eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
+# Ends a child with us. Not by a function between fork and exec: threads of client libraries
+# (gRPC's) do not survive a fork.
+WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 SANITIZER_WORDS = ("Sanitizer", "runtime error:")
 
 
@@ -31,10 +30,6 @@ def find_binary() -> pathlib.Path:
         if path.exists():
             return path.resolve()
     raise FileNotFoundError(f"no infermesh at {' or '.join(map(str, tried))}; run: make dev")
-
-
-def die_with_parent() -> None:
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def clean_environment(more: dict[str, str] | None = None) -> dict[str, str]:
@@ -61,12 +56,11 @@ class Program:
         self.log_path = folder / f"{name}.log"
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                self.command,
+                [*WITH_PARENT, *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
                 env=clean_environment(env),
-                preexec_fn=die_with_parent,
             )
 
     @property
