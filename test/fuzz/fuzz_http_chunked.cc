@@ -32,7 +32,7 @@ void read_piece(http::BodyDecoder& decoder, std::string_view piece, Read& read) 
     rest.remove_prefix(part.consumed);
   }
   read.state = decoder.state();
-  read.error = decoder.error();
+  if (read.state == http::BodyState::kError) read.error = decoder.error();
 }
 
 http::BodyDecoder chunked() {
