@@ -193,6 +193,18 @@ TEST(Loader, BrokenYamlNamesLineAndColumn) {
               ElementsAre(HasSubstr("infermesh.yaml:3:1: not valid YAML: ")));
 }
 
+TEST(Loader, AFileThatBeginsWithNoValueIsRefusedAndNotReadForEver) {
+  EXPECT_THAT(problems_of(with_file(",shards: 1\n")),
+              ElementsAre("infermesh.yaml:1:1: not valid YAML: this begins no value"));
+  EXPECT_THAT(problems_of(with_file("---\n---\nshards: 1\n")), IsEmpty());
+}
+
+TEST(Loader, AFileThatIsNotUtf8IsRefusedAtItsFirstSuchByte) {
+  EXPECT_THAT(problems_of(with_file("shards: 1\nlisten: \"\u00fcber\xfc\"\n")),
+              ElementsAre("infermesh.yaml:2:14: byte 0xfc is not UTF-8; save the file in that "
+                          "encoding"));
+}
+
 TEST(Loader, WrongShapesInTheFileAreProblems) {
   EXPECT_THAT(problems_of(with_file("- a\n")),
               ElementsAre("infermesh.yaml:1:1: a settings file is a map of `name: value`"));

@@ -1,7 +1,13 @@
 #include "config/yaml_tree.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
+
+#include <optional>
+#include <sstream>
+
+#include "base/json_text.h"
 
 namespace infermesh::config {
 namespace {
@@ -85,6 +91,59 @@ Problem syntax_problem(std::string_view file, const YAML::Exception& error) {
   return problem;
 }
 
+// Where the last document began.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { at = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  YAML::Mark at = YAML::Mark::null_mark();
+};
+
+// yaml-cpp 0.7 reads empty documents without end at a token that begins no value, as a comma.
+// Throws what it throws.
+std::optional<Problem> find_endless(std::string_view file, std::string_view text) {
+  std::istringstream in{std::string(text)};
+  YAML::Parser parser(in);
+  DocumentStart start;
+  for (int before = -1; parser.HandleNextDocument(start); before = start.at.pos) {
+    if (start.at.pos != before) continue;
+    return Problem{std::string(file), start.at.line + 1, start.at.column + 1,
+                   "not valid YAML: this begins no value"};
+  }
+  return std::nullopt;
+}
+
+// The library would replace such bytes, and what is read would not be what was written.
+std::optional<Problem> find_byte_not_utf8(std::string_view file, std::string_view text) {
+  Problem problem{std::string(file), 1, 1, {}};
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) {
+      problem.message = fmt::format("byte 0x{:02x} is not UTF-8; save the file in that encoding",
+                                    static_cast<unsigned char>(text[0]));
+      return problem;
+    }
+    ++problem.column;
+    if (text[0] == '\n') {
+      ++problem.line;
+      problem.column = 1;
+    }
+    text.remove_prefix(length);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 const YamlEntry* YamlNode::find(std::string_view key) const {
@@ -110,9 +169,11 @@ std::string_view to_string(YamlNode::Kind kind) {
 
 std::expected<std::vector<YamlNode>, Problems> parse_yaml(std::string_view file,
                                                           std::string_view text) {
+  if (auto problem = find_byte_not_utf8(file, text)) return std::unexpected(Problems{*problem});
   TreeBuilder builder(file);
   std::vector<YamlNode> documents;
   try {
+    if (auto problem = find_endless(file, text)) return std::unexpected(Problems{*problem});
     for (const YAML::Node& document : YAML::LoadAll(std::string(text))) {
       if (document.IsDefined() && !document.IsNull())
         documents.push_back(builder.build(document, 0));

@@ -39,7 +39,8 @@ struct YamlEntry {
 
 std::string_view to_string(YamlNode::Kind kind);  // "nothing", "text", "a list", "a map"
 
-// The documents of a file; empty ones are left out. `file` is only a name for the problems.
+// The documents of a file of UTF-8; empty ones are left out. `file` is only a name for the
+// problems.
 std::expected<std::vector<YamlNode>, Problems> parse_yaml(std::string_view file,
                                                           std::string_view text);
 
