@@ -59,13 +59,12 @@ Result<void> Mesh::open_listeners() {
 port::Task<void> Mesh::take_over() {
   co_await await_models();
   if (stopping_) co_return;
-  const std::string missing = fmt::format("{}", fmt::join(missing_models(), ", "));
-  const std::size_t wanted = takeover_->offer.models.size();
-  if (wanted > 0 && missing_models().size() == wanted) {
+  const std::vector<std::string> lacking = missing_models();
+  const std::string missing = fmt::format("{}", fmt::join(lacking, ", "));
+  if (!lacking.empty() && lacking.size() == takeover_->offer.models.size()) {
     co_return give_up(
         fmt::format("cannot take over from process {}: after {} no engine is ready for any model "
-                    "that it serves "
-                    "({}), so it goes on; are the engines named as they are there?",
+                    "that it serves ({}), so it goes on; are the engines named as they are there?",
                     takeover_->offer.pid, human_duration(settings_.handover_wait), missing));
   }
   if (!missing.empty()) {
