@@ -27,8 +27,9 @@ run_quiet() {
   shift
   log=build/logs/${title//[^a-zA-Z0-9._-]/-}.log
   if [[ -n ${V:-} ]]; then run_show "$title" "$@"; return; fi
-  if "$@" >"$log" 2>&1 </dev/null; then passed "$title"; return; fi
-  local status=$?
+  local status=0
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if ((status == 0)); then passed "$title"; return; fi
   tail -n 40 "$log"
   failed "$title" "$log"
   return "$status"
@@ -38,8 +39,9 @@ run_show() {
   local title=$1
   shift
   heading "$title"
-  if "$@"; then passed "$title"; return; fi
-  local status=$?
+  local status=0
+  "$@" || status=$?
+  if ((status == 0)); then passed "$title"; return; fi
   failed "$title"
   return "$status"
 }

@@ -47,6 +47,13 @@ class Verbs(unittest.TestCase):
             self.in_order(dry_run(f"test-{preset}"), f"step.sh build {preset}", f"ctest --test-dir build/{preset}",
                           f"INFERMESH_BIN={ROOT}/build/{preset}/infermesh", "-m pytest test/e2e")
 
+    def test_a_step_that_fails_fails_the_verb(self):
+        for mode in ("quiet", "show"):
+            for code in (0, 3):
+                step = [ROOT / "tools/step.sh", mode, "a step of this test", "bash", "-c", f"exit {code}"]
+                done = subprocess.run(step, cwd=ROOT, env=PLAIN, capture_output=True, check=False)
+                self.assertEqual(done.returncode, code, mode)
+
     def test_the_gate_is_what_people_run(self):
         self.assertIn("exec make test", (ROOT / ".ci/run").read_text())
 

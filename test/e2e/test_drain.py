@@ -47,6 +47,8 @@ def refuses(mesh) -> bool:
         socket.create_connection(mesh.address, 1).close()
     except (ConnectionRefusedError, ConnectionResetError):  # reset: closed amid the handshake
         return True
+    except TimeoutError:  # the first packet met a socket that was just closing: asked again
+        return False
     return False
 
 
